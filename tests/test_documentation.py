@@ -158,6 +158,16 @@ def test_each_link_leads_to_a_file_and_a_heading() -> None:
     assert not broken
 
 
+def test_decisions_are_numbered_without_gaps_and_each_is_linked() -> None:
+    decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    numbers = [int(path.name.partition("-")[0]) for path in decisions]
+    assert numbers == list(range(1, len(decisions) + 1))
+    texts = {ROOT / page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
+    for number, path in zip(numbers, decisions, strict=True):
+        assert texts[path].startswith(f"# {number}. ")
+        assert any(path.name in text for page, text in texts.items() if page != path), path.name
+
+
 PAGE = """
 <!-- run before: streamflow simulate data -->
 <!-- data: real months -->

@@ -208,3 +208,25 @@ def test_another_mlflow_is_no_proof_that_versions_were_deleted(lived: Platform) 
         )
     receipt = prune(lived)
     assert (receipt.unknown, receipt.passports, usage(lived)) == (1, 0, left)
+
+
+def test_a_revision_that_an_old_month_knew_is_not_replaced_by_a_different_one(
+    open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
+) -> None:
+    """January is corrected after February came, and then the users of February, too."""
+    platform = open_with(trees=5)
+    january, february = simulated_drops / "month_000", simulated_drops / "month_001"
+    load(platform, january, JANUARY)
+    known_at = load(platform, february, FEBRUARY).known_at
+    load(platform, corrected(january, tmp_path / "january", 1), JANUARY)
+    senior = {"user_is_senior": pl.lit("False")}
+    load(platform, copy_drop(february, tmp_path / "february", users=senior), FEBRUARY)
+    assert places(prune(platform)) == [("usage_agg_30d", "01", 1), ("users", "02", 1)]
+    with pytest.raises(SnapshotMissing, match="usage_agg_30d of 2024-01-31, revision 1, .* pruned"):
+        training_set(platform, FEBRUARY, months=2)
+    assert not training_set(platform, FEBRUARY).earlier
+    # The users of February were known then: February still dates the labels of January.
+    with pytest.raises(SnapshotMissing, match="users of 2024-02-29, revision 1, .* pruned"):
+        training_set(platform, FEBRUARY, known_at=known_at)
+    with pytest.raises(SnapshotMissing, match="usage_agg_30d of 2024-01-31, revision 1, .* pruned"):
+        training_set(platform, JANUARY, label_lead=1, known_at=known_at)

@@ -173,27 +173,28 @@ def predict_out_of_fold(
         probabilities of the judged rows, before calibration. (n,), or those of the newest month
 
     Raises:
-        TrainingImpossible: all rows, or all rows outside of a fold, have the same class.
+        TrainingImpossible: all rows of a month, or outside of a fold, have the same class.
     """
     require_both_classes(training_rows.label)
+    if training_rows.months is not None:
+        training_rows.months.require_both_classes(training_rows.label)
     positions = hash_position(training_rows.keys, salt=salt)
     fold_of_row = (positions % np.uint64(FOLDS)).astype(int)
-    is_judged = training_rows.is_judged
-    is_learned = training_rows.is_learned
     predictions = np.empty(len(training_rows.label))
     for fold in range(FOLDS):
         in_fold = fold_of_row == fold
-        judged_rows = in_fold & is_judged
+        judged_rows = in_fold & training_rows.is_judged
         if not judged_rows.any():
             continue
         try:
-            pipeline = training_rows.fit(kind, ~in_fold & is_learned, leaf_size=leaf_size)
+            learned_rows = ~in_fold & training_rows.is_learned
+            pipeline = training_rows.fit(kind, learned_rows, leaf_size=leaf_size)
         except TrainingImpossible as exc:
             raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
         fold_rows = training_rows.frame.filter(pl.Series(judged_rows))
         matrix = encoder_of(pipeline).encode_frame(fold_rows)
         predictions[judged_rows] = compile_model(pipeline)(matrix)
-    return predictions[is_judged]
+    return predictions[training_rows.is_judged]
 
 
 def cross_validate(

@@ -82,8 +82,13 @@ def fit_model(
     return pipeline
 
 
-def require_both_classes(label: NDArray[Any]) -> None:
-    """Raise TrainingImpossible when there are no rows to learn from, or rows of one class only."""
+def require_both_classes(
+    label: NDArray[Any], *, name: str = "the training side of the split"
+) -> None:
+    """Raise TrainingImpossible when there are no rows to learn from, or rows of one class only.
+
+    `name` says in the message which rows these are.
+    """
     classes = np.unique(label)
     if len(classes) < 2:
         if len(label) == 0:
@@ -93,7 +98,7 @@ def require_both_classes(label: NDArray[Any]) -> None:
         else:
             reason = f"all {len(label)} labels are {classes[0]}"
         raise TrainingImpossible(
-            f"the training side of the split cannot be learned from: {reason}",
+            f"{name} cannot be learned from: {reason}",
             rows=len(label),
         )
 

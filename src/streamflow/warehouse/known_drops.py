@@ -30,7 +30,8 @@ class KnownDrops:
     """What is known at an instant K.
 
     known_at      the instant K
-    revisions     the newest revision of each table and drop, as known at K
+    revisions     the newest revision of each table and drop, as known at K; also one that was
+                  pruned since, unless these were left out
     entity_table  the table that makes a drop: it holds the keys
     label_table   the table that holds the labels
     """
@@ -62,7 +63,12 @@ class KnownDrops:
 
         Returns:
             None when there is no such drop yet.
+
+        Raises:
+            ValueError: the lead is negative.
         """
+        if lead < 0:
+            raise ValueError(f"label_lead: expected 0 or more drops, got {lead}")
         if lead == 0:
             return as_of
         later_drops = [drop for drop in self.drops if drop > as_of]
@@ -152,6 +158,9 @@ def read_known_drops(
 ) -> KnownDrops:
     """Read the drops that are known at an instant.
 
+    A drop whose revision was pruned since was known, too: without it, the drop after it would be
+    taken for the next one, and date the wrong labels. Whoever reads rows refuses such a revision.
+
     Args:
         connection: the database.
         catalog: it says which tables hold the keys and the labels.
@@ -160,10 +169,11 @@ def read_known_drops(
     """
     instant = known_at or current_known_at(connection)
     revisions = frozen.revisions(connection, known_at=instant)
-    if without_pruned:
-        pruned_revisions = frozen.pruned_revisions(connection, revisions, instant)
-        pruned = {(revision.table, revision.as_of) for revision in pruned_revisions}
-        revisions = [rev for rev in revisions if (rev.table, rev.as_of) not in pruned]
+    pruned_revisions = frozen.pruned_revisions(connection, revisions, instant)
+    pruned = {(revision.table, revision.as_of) for revision in pruned_revisions}
+    revisions = [rev for rev in revisions if (rev.table, rev.as_of) not in pruned]
+    if not without_pruned:
+        revisions += pruned_revisions
     return KnownDrops(
         known_at=instant,
         revisions=tuple(revisions),

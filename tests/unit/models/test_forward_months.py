@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
+import pytest
 from support.first_model import PublicSet
 
 from streamflow.core.statistics.metrics import auc
+from streamflow.errors import TrainingImpossible
 from streamflow.models.forward_months import ForwardMonths
 from streamflow.models.model_selection import (
     TrainingRows,
@@ -64,3 +66,18 @@ def test_a_sample_has_the_months_of_its_users() -> None:
     assert sample.months is not None
     assert sample.months.is_newest.sum() == sample.months.is_before.sum() == len(sample.keys) // 2
     assert sorted(sample.keys.unique()) == sorted(sample.keys.filter(pl.Series(sample.is_judged)))
+
+
+def test_months_that_cannot_judge_or_teach_are_refused_in_words() -> None:
+    """All their labels are equal, or none of their users is on the training side."""
+    rows = two_months(turned=False)
+    assert rows.months is not None
+    stays = np.where(rows.months.is_newest, 0, rows.label).astype(np.int8)
+    with pytest.raises(TrainingImpossible, match="the newest month of .* all 300 labels are 0"):
+        cross_validate(replace(rows, label=stays), "logistic", salt="s")
+    stayed = np.where(rows.months.is_before, 0, rows.label).astype(np.int8)
+    with pytest.raises(TrainingImpossible, match="of the months before .* all 300 labels are 0"):
+        cross_validate(replace(rows, label=stayed), "logistic", salt="s")
+    nobody = replace(rows.months, is_newest=np.zeros(2 * USERS, dtype=bool))
+    with pytest.raises(TrainingImpossible, match="the newest month of .* there are no rows"):
+        cross_validate(replace(rows, months=nobody), "logistic", salt="s")

@@ -127,3 +127,8 @@ def test_months_have_the_label_lead_and_leave_out_drops_without_labels() -> None
     without_lead = drops.training_drops(MARCH, MARCH, 0)
     months = drops.find_months(without_lead, 2, first_known)
     assert [month.as_of for month in months] == [JANUARY, MARCH]
+
+
+def test_a_lead_counts_drops_forward() -> None:
+    with pytest.raises(ValueError, match="label_lead: expected 0 or more drops, got -1"):
+        known([JANUARY, FEBRUARY, MARCH], [MARCH]).find_label_drop(JANUARY, -1)

@@ -181,7 +181,7 @@ def parse_passport(text: bytes) -> Passport:
         levels = values["levels"]
         data = levels["data"]
         sources = tuple(_source_from_values(source) for source in data["sources"])
-        return Passport(
+        passport = Passport(
             as_of=datetime.fromisoformat(data["as_of"]),
             label_as_of=datetime.fromisoformat(data["label_as_of"]),
             known_at=datetime.fromisoformat(data["known_at"]),
@@ -195,6 +195,11 @@ def parse_passport(text: bytes) -> Passport:
         )
     except (KeyError, TypeError) as exc:
         raise ValueError(f"{exc!r} is missing, or its value has the wrong type") from exc
+    newest = passport.months[-1]
+    dates = (passport.as_of, passport.label_as_of, passport.known_at)
+    if dates != (newest.as_of, newest.label_as_of, newest.known_at):
+        raise ValueError("its dates are not those of its newest month")
+    return passport
 
 
 def _read_result(result: Mapping[str, Any]) -> dict[str, Any]:

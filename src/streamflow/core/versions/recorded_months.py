@@ -93,9 +93,13 @@ def read_months(
 ) -> tuple[RecordedMonth, ...]:
     """Read the months of a passport that names these revisions.
 
-    Raises ValueError unless the months are made of exactly these revisions.
+    Raises ValueError unless there are several months, the oldest first, which are made of exactly
+    these revisions.
     """
     months = tuple(_month_from_values(month_values) for month_values in values)
+    dates = [month.as_of for month in months]
+    if len(dates) < 2 or dates != sorted(set(dates)):
+        raise ValueError("its months are not several different ones, the oldest first")
     revisions = {revision for month in months for revision in month.revisions}
     if revisions != {source.revision_key for source in sources}:
         raise ValueError("its months are not made of exactly the revisions that it names")

@@ -209,7 +209,8 @@ def _notes(
     if erased_count:
         yield f"users erased on request, who are missing from the training rows: {erased_count:,}"
     if drop.at in {month.as_of for month in passport.months}:
-        yield "this is the drop that the version was trained on"
+        drops = "the drop" if len(passport.months) == 1 else "one of the drops"
+        yield f"this is {drops} that the version was trained on"
     if len(passport.months) > 1:
         yield (
             f"the version was trained on {len(passport.months)} months:"

@@ -14,8 +14,12 @@ def find_months(
 ) -> list[TrainingDrops]:
     """Find the last labelled drops up to `newest`, the oldest first, each with its own K.
 
-    Raises LabelsMissing if there are fewer than `count`.
+    Raises:
+        ValueError: `count` is less than 1.
+        LabelsMissing: there are fewer than `count`.
     """
+    if count < 1:
+        raise ValueError(f"months: expected 1 or more, got {count}")
     if count == 1:
         return [newest]
     first_known = late_data.all_first_known(platform.connection)

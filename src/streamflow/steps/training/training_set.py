@@ -244,7 +244,8 @@ def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: datetime)
             violations=lines,
             remedy="If the column was added to the catalog later, run"
             f" 'streamflow snapshot --as-of {as_of:%Y-%m-%d}'. If not, deliver the drop again"
-            " with values, or write nullable = true in the catalog.",
+            " with values, or write nullable = true in the catalog. An earlier month of --months N"
+            " has only what was known at its own K: ask for fewer months.",
         )
 
 

@@ -123,6 +123,8 @@ def _describe_row_differences(recorded: Mapping[str, Any], rebuilt: Mapping[str,
             sentences.append(f"the {name} {state}")
         else:
             sentences += _describe_set_differences(name, recorded_month, rebuilt_month)
+    if recorded["training_set"]["digest"] != rebuilt["training_set"]["digest"] and not sentences:
+        sentences.append("the dates of the months differ from the recorded dates")
     if recorded["training_keys"] != rebuilt["training_keys"]:
         sentences.append("the keys of the training side differ from the recorded keys")
     if recorded["holdout_keys"] != rebuilt["holdout_keys"]:

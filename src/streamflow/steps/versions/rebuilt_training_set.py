@@ -166,11 +166,12 @@ def describe_set_differences(passport: Passport, rows: TrainingSet) -> tuple[str
     rebuilt = summarize_training_set(rows)
     if recorded["digest"] == rebuilt["digest"]:
         return ()
-    return tuple(
+    sentences = tuple(
         sentence
         for month, recorded_month, rebuilt_month in pair_months(recorded, rebuilt)
         for sentence in _describe_month_differences(month, recorded_month, rebuilt_month)
     )
+    return sentences or ("the dates of its months are not the recorded ones",)
 
 
 def _describe_month_differences(

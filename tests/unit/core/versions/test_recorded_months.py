@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from streamflow.core.training.training_set import Source
-from streamflow.core.versions.passport import Passport, merge_months, pair_months
+from streamflow.core.versions.passport import (
+    MONTHS_SCHEMA,
+    Passport,
+    merge_months,
+    pair_months,
+    parse_passport,
+)
 from streamflow.core.versions.recorded_months import join_sources, read_months, record_months
 
 DECEMBER, JANUARY, FEBRUARY = (
@@ -72,7 +80,7 @@ def test_a_revision_is_named_once_and_each_is_of_a_month() -> None:
     with pytest.raises(ValueError, match="not made of exactly the revisions"):
         read_months(written, sources[:2])
     with pytest.raises(ValueError, match="not made of exactly the revisions"):
-        read_months(written[1:], sources)
+        read_months(written, join_sources([*MONTHS, passport(FEBRUARY, source(FEBRUARY))]))
 
 
 def test_months_of_two_sets_are_paired_by_name() -> None:
@@ -81,3 +89,17 @@ def test_months_of_two_sets_are_paired_by_name() -> None:
     other = {"rows": 1, "digest": "c", "months": {"2024-01-31": one}}
     assert pair_months(one, one) == [("", one, one)]
     assert pair_months(many, other) == [("2023-12-31", one, None), ("2024-01-31", one, one)]
+
+
+def test_a_passport_whose_months_contradict_it_is_refused() -> None:
+    written = [month.values for month in record_months(MONTHS)]
+    sources = join_sources(MONTHS)
+    for months in (written[::-1], [written[1], written[1]], written[1:], []):
+        with pytest.raises(ValueError, match="several different ones, the oldest first"):
+            read_months(months, sources)
+    metrics = {"metrics": {}}
+    both = replace(merge_months(MONTHS[1], MONTHS), schema=MONTHS_SCHEMA, result=metrics)
+    assert parse_passport(json.dumps(both.values).encode()) == both
+    other = replace(both, known_at=FEBRUARY)
+    with pytest.raises(ValueError, match="its dates are not those of its newest month"):
+        parse_passport(json.dumps(other.values).encode())
