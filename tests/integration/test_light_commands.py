@@ -120,6 +120,11 @@ def test_the_tables_say_what_mlflows_client_says(served: Platform) -> None:
     assert by_tables.model_tags == by_client.model_tags
 
 
+def test_a_number_that_no_version_can_have_is_of_no_version(served: Platform) -> None:
+    for number in (2**31, 2**63):
+        assert served.models.find_version(number) is None
+
+
 def test_what_somebody_changes_in_mlflow_is_seen_at_once(served: Platform) -> None:
     client = served.models._client
     with ignore_stage_warnings():

@@ -26,7 +26,7 @@ from streamflow.models.model_bounds import (
     require_whole_tree,
 )
 from streamflow.models.model_file import read_checked
-from streamflow.models.npy_array import read_npy
+from streamflow.models.npy_array import read_npy, require_filled
 from streamflow.models.pipelines import ENCODE, encoder_of
 
 SCHEMA = "schema.json"
@@ -93,7 +93,7 @@ def _require_own_encoder(encoder: FileObject) -> None:
 
 def _require_type(model_part: Any, *type_names: str) -> None:
     is_object = isinstance(model_part, FileObject)
-    name = model_part.type_name if is_object else repr(model_part)
+    name = model_part.type_name if is_object else f"a {type(model_part).__name__}"
     if name not in type_names:
         raise ValueError(f"a part is {name}, expected is {' or '.join(type_names)}")
 
@@ -106,6 +106,9 @@ class _NodeReader:
 
     def __init__(self, archive: ZipFile) -> None:
         self._archive = archive
+        # A member is read once, however many nodes name it. So the arrays take no more memory than
+        # the archive declares.
+        self._arrays: dict[str, NDArray[Any]] = {}
         self._readers: Mapping[str, Callable[[Any], Any]] = {
             "JsonNode": lambda node: json.loads(node["content"]),
             "DictNode": lambda node: dict(self._read_entries(node)),
@@ -132,11 +135,16 @@ class _NodeReader:
     def _read_array(self, node: Mapping[str, Any]) -> NDArray[Any]:
         """Read an array: a member of the archive, or objects that the schema lists."""
         if node["type"] == "numpy":
-            return read_npy(self._archive.read(node["file"]))
+            member = node["file"]
+            if member not in self._arrays:
+                self._arrays[member] = read_npy(self._archive.read(member))
+            return self._arrays[member]
         values = [self.read(entry) for entry in node["content"]]
         objects = np.empty(len(values), dtype=object)
         objects[:] = values
-        return objects.reshape(self.read(node["shape"]))
+        array = objects.reshape(self.read(node["shape"]))
+        require_filled(array)
+        return array
 
     def _read_object(self, node: Mapping[str, Any]) -> FileObject:
         name = _name_of(node)

@@ -25,7 +25,7 @@ SELECT v.version, v.run_id, r.run_uuid IS NOT NULL AS has_run,
 FROM public.model_versions v
 LEFT JOIN public.runs r ON r.run_uuid = v.run_id
 WHERE v.workspace = 'default' AND v.name = %s AND v.current_stage <> 'Deleted_Internal'
-    AND (%s::integer IS NULL OR v.version < %s)
+    AND (%s::numeric IS NULL OR v.version < %s)
 ORDER BY v.version DESC
 LIMIT %s
 
