@@ -8,7 +8,7 @@ and the reasons read as they read scikit-learn's own pipeline. So they compute t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,8 @@ def load_arrays(path: Path, *, expected_digest: str) -> FilePipeline | None:
 
 def _read_pipeline(archive: ZipFile) -> FilePipeline | None:
     """Read the pipeline, check its parts, and read everything that a predictor needs."""
-    pipeline = _NodeReader(archive).read(json.loads(archive.read(SCHEMA)))
+    schema = json.loads(archive.read(SCHEMA))
+    pipeline = _NodeReader(archive, _find_ambiguous(schema)).read(schema)
     if not isinstance(pipeline, FilePipeline):
         raise TypeError("the file has no pipeline")
     kind = find_kind(pipeline)
@@ -75,6 +76,27 @@ def _read_pipeline(archive: ZipFile) -> FilePipeline | None:
             require_whole_tree(tree.n_features, tree.n_outputs, tree.__getstate__())
     kind.require_bounds(pipeline, encoder_of(pipeline).width)
     return pipeline
+
+
+def _find_ambiguous(schema: Any) -> set[Any]:
+    """Return the ids that different nodes have.
+
+    skops reads only the first of such nodes, so scikit-learn's model and the arrays would be two
+    models in one file. In a file of ours only nodes that are not read here have such ids.
+    """
+    nodes: dict[Any, Any] = {}
+    ambiguous = set()
+    pending = [schema]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, list):
+            pending += part
+        elif isinstance(part, dict):
+            node_id = part.get("__id__")
+            if node_id is not None and nodes.setdefault(node_id, part) != part:
+                ambiguous.add(node_id)
+            pending += part.values()
+    return ambiguous
 
 
 def _require_own_encoder(encoder: FileObject) -> None:
@@ -102,10 +124,15 @@ class _NodeReader:
     """Reads the nodes of a model file: plain values, arrays and stand-ins.
 
     An object is read when it is used, so the members of the archive are read at once.
+
+    Args:
+        archive: the model file.
+        ambiguous: the ids of nodes that must not be read.
     """
 
-    def __init__(self, archive: ZipFile) -> None:
+    def __init__(self, archive: ZipFile, ambiguous: Set[Any] = frozenset()) -> None:
         self._archive = archive
+        self._ambiguous = ambiguous
         # A member is read once, however many nodes name it. So the arrays take no more memory than
         # the archive declares.
         self._arrays: dict[str, NDArray[Any]] = {}
@@ -124,9 +151,14 @@ class _NodeReader:
     def read(self, node: Mapping[str, Any]) -> Any:
         """Read a node. Raise ValueError for one that no model of ours has."""
         loader = node["__loader__"]
+        self._require_one_meaning(node)
         if loader not in self._readers:
             raise ValueError(f"the file has a {loader}, which no model of ours has")
         return self._readers[loader](node)
+
+    def _require_one_meaning(self, node: Mapping[str, Any]) -> None:
+        if node.get("__id__") in self._ambiguous:
+            raise ValueError(f"the file has different nodes with the id {node['__id__']}")
 
     def _read_entries(self, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for name, entry in node["content"].items():
@@ -149,11 +181,14 @@ class _NodeReader:
     def _read_object(self, node: Mapping[str, Any]) -> FileObject:
         name = _name_of(node)
         stand_in = FilePipeline if name == PIPELINE else FileObject
+        self._require_one_meaning(node["content"])
         return stand_in(name, node["content"]["content"], self.read)
 
     def _read_tree(self, node: Mapping[str, Any]) -> FileTree:
         # Between the two numbers is the number of classes, which the shape of the values has too.
-        columns, _, outputs = node["__reduce__"]["args"]["content"]
+        sizes = node["__reduce__"]["args"]
+        self._require_one_meaning(sizes)
+        columns, _, outputs = sizes["content"]
         state = self.read(node["content"])
         return FileTree(self.read(columns), self.read(outputs), state)
 

@@ -253,6 +253,27 @@ def test_a_list_of_objects_has_no_length_without_content(
         load_arrays(planted, expected_digest=digest_of(planted))
 
 
+def test_a_file_that_is_two_models_is_refused(
+    saved: Callable[[str], tuple[Any, Path]], tmp_path: Path
+) -> None:
+    """skops takes an id that it knows for the same object, whatever the node contains."""
+    _, path = saved("baseline")
+
+    def hide_a_tree(schema: str) -> str:
+        nodes = json.loads(schema)
+        forest = nodes["content"]["content"]["steps"]["content"][1]["content"][1]
+        trees = forest["content"]["content"]["estimators_"]["content"]
+        trees[1]["__id__"] = trees[0]["__id__"]
+        return json.dumps(nodes)
+
+    planted = with_schema(path, tmp_path / "planted.skops", hide_a_tree)
+    digest = digest_of(planted)
+    trees = load(planted, expected_digest=digest).named_steps["forest"].estimators_
+    assert trees[0] is trees[1]
+    with pytest.raises(ArtifactUntrusted, match="different nodes with the id"):
+        load_arrays(planted, expected_digest=digest)
+
+
 def test_a_member_that_many_nodes_name_is_read_once() -> None:
     file = BytesIO()
     with ZipFile(file, "w") as archive:
