@@ -88,14 +88,14 @@ def _find_ambiguous(schema: Any) -> set[Any]:
     ambiguous = set()
     pending = [schema]
     while pending:
-        part = pending.pop()
-        if isinstance(part, list):
-            pending += part
-        elif isinstance(part, dict):
-            node_id = part.get("__id__")
-            if node_id is not None and nodes.setdefault(node_id, part) != part:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending += value
+        elif isinstance(value, dict):
+            node_id = value.get("__id__")
+            if node_id is not None and nodes.setdefault(node_id, value) != value:
                 ambiguous.add(node_id)
-            pending += part.values()
+            pending += value.values()
     return ambiguous
 
 
