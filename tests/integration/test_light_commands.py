@@ -16,10 +16,12 @@ import pytest
 from conftest import Cluster
 from support.states import JANUARY_SERVED, in_state
 
+from streamflow.core.versions.version_files import PASSPORT
+from streamflow.models import registry_tables
 from streamflow.models.mlflow_client import ignore_stage_warnings, newest_schema
 from streamflow.models.registry_content import read_by_client
 from streamflow.models.registry_tables import TABLES_VERSION, RegistryTables
-from streamflow.platform import Platform
+from streamflow.platform import Platform, open_platform
 from streamflow.steps.stages.transitions import version_in_stage
 
 USER = "7590-VHVEG"
@@ -120,6 +122,11 @@ def test_the_tables_say_what_mlflows_client_says(served: Platform) -> None:
     assert by_tables.model_tags == by_client.model_tags
 
 
+def test_a_number_that_no_version_can_have_is_of_no_version(served: Platform) -> None:
+    for number in (2**31, 2**63):
+        assert served.models.find_version(number) is None
+
+
 def test_what_somebody_changes_in_mlflow_is_seen_at_once(served: Platform) -> None:
     client = served.models._client
     with ignore_stage_warnings():
@@ -137,3 +144,23 @@ def test_tables_of_a_different_version_are_read_by_mlflow(served: Platform) -> N
     database = served.address.with_database(served.settings.mlflow_database)
     assert RegistryTables(database.with_database("no such database"), MODEL).read_content() is None
     assert RegistryTables(served.address, MODEL).read_content() is None
+
+
+def test_tables_of_a_newer_mlflow_are_read_by_its_client(
+    served: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_tables, "TABLES_VERSION", "an older one")
+    assert read_tables(served).read_content() is None
+    assert read_tables(served).find_model_location(1) is None
+    version = served.models.version(1)
+    assert (version.stage, version.aliases) == ("Production", ("production",))
+    assert served.models.read_run_file(version.run_id, PASSPORT.name)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "sqlite:///mlflow.db", "file:///mlruns"])
+def test_a_different_mlflow_is_asked_through_its_client(served: Platform, address: str) -> None:
+    """Our own database may still have tables of MLflow, with versions of an earlier time."""
+    settings = served.settings.model_copy(update={"mlflow_tracking_uri": address})
+    with open_platform(settings) as platform:
+        registry = platform.models
+        assert registry._reader._tables is registry._files._tables is None

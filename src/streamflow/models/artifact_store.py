@@ -44,6 +44,11 @@ def read_local_file(path: Path, *, failure: str) -> bytes:
         ArtifactUntrusted: the file cannot be read.
     """
     try:
+        # Anybody who writes to MLflow chooses the path. A pipe or a device has no end.
+        if path.exists() and not path.is_file():
+            raise ArtifactUntrusted(f"{failure}: {path} is no file")
         return path.read_bytes()
     except OSError as exc:
         raise ArtifactUntrusted(f"{failure}: {path}: {exc.strerror}") from exc
+    except ValueError as exc:  # the path has a character that no path can have
+        raise ArtifactUntrusted(f"{failure}: {exc}") from exc

@@ -98,6 +98,8 @@ def _require_bounds(step: str, pipeline: Pipeline, width: int) -> None:
     The nodes of each tree are checked before the tree is made: see `model_bounds`.
     """
     forest = pipeline.named_steps[step]
+    if not len(forest.estimators_):
+        raise ValueError("the forest has no trees")
     for estimator in forest.estimators_:
         if type_name_of(estimator) != TREE_TYPE:
             raise ValueError(f"the forest has a {type_name_of(estimator)} among its trees")

@@ -8,7 +8,7 @@ and the reasons read as they read scikit-learn's own pipeline. So they compute t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from streamflow.models.model_bounds import (
     require_whole_tree,
 )
 from streamflow.models.model_file import read_checked
-from streamflow.models.npy_array import read_npy
+from streamflow.models.npy_array import read_npy, require_filled
 from streamflow.models.pipelines import ENCODE, encoder_of
 
 SCHEMA = "schema.json"
@@ -59,7 +59,8 @@ def load_arrays(path: Path, *, expected_digest: str) -> FilePipeline | None:
 
 def _read_pipeline(archive: ZipFile) -> FilePipeline | None:
     """Read the pipeline, check its parts, and read everything that a predictor needs."""
-    pipeline = _NodeReader(archive).read(json.loads(archive.read(SCHEMA)))
+    schema = json.loads(archive.read(SCHEMA))
+    pipeline = _NodeReader(archive, _find_ambiguous(schema)).read(schema)
     if not isinstance(pipeline, FilePipeline):
         raise TypeError("the file has no pipeline")
     kind = find_kind(pipeline)
@@ -75,6 +76,27 @@ def _read_pipeline(archive: ZipFile) -> FilePipeline | None:
             require_whole_tree(tree.n_features, tree.n_outputs, tree.__getstate__())
     kind.require_bounds(pipeline, encoder_of(pipeline).width)
     return pipeline
+
+
+def _find_ambiguous(schema: Any) -> set[Any]:
+    """Return the ids that different nodes have.
+
+    skops reads only the first of such nodes, so scikit-learn's model and the arrays would be two
+    models in one file. In a file of ours only nodes that are not read here have such ids.
+    """
+    nodes: dict[Any, Any] = {}
+    ambiguous = set()
+    pending = [schema]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending += value
+        elif isinstance(value, dict):
+            node_id = value.get("__id__")
+            if node_id is not None and nodes.setdefault(node_id, value) != value:
+                ambiguous.add(node_id)
+            pending += value.values()
+    return ambiguous
 
 
 def _require_own_encoder(encoder: FileObject) -> None:
@@ -93,7 +115,7 @@ def _require_own_encoder(encoder: FileObject) -> None:
 
 def _require_type(model_part: Any, *type_names: str) -> None:
     is_object = isinstance(model_part, FileObject)
-    name = model_part.type_name if is_object else repr(model_part)
+    name = model_part.type_name if is_object else f"a {type(model_part).__name__}"
     if name not in type_names:
         raise ValueError(f"a part is {name}, expected is {' or '.join(type_names)}")
 
@@ -102,10 +124,18 @@ class _NodeReader:
     """Reads the nodes of a model file: plain values, arrays and stand-ins.
 
     An object is read when it is used, so the members of the archive are read at once.
+
+    Args:
+        archive: the model file.
+        ambiguous: the ids of nodes that must not be read.
     """
 
-    def __init__(self, archive: ZipFile) -> None:
+    def __init__(self, archive: ZipFile, ambiguous: Set[Any] = frozenset()) -> None:
         self._archive = archive
+        self._ambiguous = ambiguous
+        # A member is read once, however many nodes name it. So the arrays take no more memory than
+        # the archive declares.
+        self._arrays: dict[str, NDArray[Any]] = {}
         self._readers: Mapping[str, Callable[[Any], Any]] = {
             "JsonNode": lambda node: json.loads(node["content"]),
             "DictNode": lambda node: dict(self._read_entries(node)),
@@ -121,9 +151,14 @@ class _NodeReader:
     def read(self, node: Mapping[str, Any]) -> Any:
         """Read a node. Raise ValueError for one that no model of ours has."""
         loader = node["__loader__"]
+        self._require_one_meaning(node)
         if loader not in self._readers:
             raise ValueError(f"the file has a {loader}, which no model of ours has")
         return self._readers[loader](node)
+
+    def _require_one_meaning(self, node: Mapping[str, Any]) -> None:
+        if node.get("__id__") in self._ambiguous:
+            raise ValueError(f"the file has different nodes with the id {node['__id__']}")
 
     def _read_entries(self, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for name, entry in node["content"].items():
@@ -132,20 +167,28 @@ class _NodeReader:
     def _read_array(self, node: Mapping[str, Any]) -> NDArray[Any]:
         """Read an array: a member of the archive, or objects that the schema lists."""
         if node["type"] == "numpy":
-            return read_npy(self._archive.read(node["file"]))
+            member = node["file"]
+            if member not in self._arrays:
+                self._arrays[member] = read_npy(self._archive.read(member))
+            return self._arrays[member]
         values = [self.read(entry) for entry in node["content"]]
         objects = np.empty(len(values), dtype=object)
         objects[:] = values
-        return objects.reshape(self.read(node["shape"]))
+        array = objects.reshape(self.read(node["shape"]))
+        require_filled(array)
+        return array
 
     def _read_object(self, node: Mapping[str, Any]) -> FileObject:
         name = _name_of(node)
         stand_in = FilePipeline if name == PIPELINE else FileObject
+        self._require_one_meaning(node["content"])
         return stand_in(name, node["content"]["content"], self.read)
 
     def _read_tree(self, node: Mapping[str, Any]) -> FileTree:
         # Between the two numbers is the number of classes, which the shape of the values has too.
-        columns, _, outputs = node["__reduce__"]["args"]["content"]
+        sizes = node["__reduce__"]["args"]
+        self._require_one_meaning(sizes)
+        columns, _, outputs = sizes["content"]
         state = self.read(node["content"])
         return FileTree(self.read(columns), self.read(outputs), state)
 

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 #: scikit-learn's own number for "no child".
 LEAF = -1
+#: The fields of a node that are read, and their types without the order of bytes.
+NODE_TYPES = {
+    "left_child": "i8",
+    "right_child": "i8",
+    "feature": "i8",
+    "threshold": "f8",
+    "n_node_samples": "i8",
+    "missing_go_to_left": "u1",
+}
 #: The members of a model file may be this many times larger than the file itself.
 MAX_EXPANSION = 200
 #: What the members of a small file may have anyway, in bytes.
@@ -97,11 +106,19 @@ def require_whole_tree(columns: int, outputs: int, state: Mapping[str, Any]) -> 
     )
     if not is_whole:
         raise ValueError("the arrays of a tree do not have the sizes that the tree declares")
+    node_types = {name: nodes.dtype[name].str[1:] for name in NODE_TYPES}
+    if node_types != NODE_TYPES or values.dtype.str[1:] != "f8":
+        raise ValueError("the arrays of a tree do not have the types of scikit-learn")
+    totals = values.sum(axis=2)
+    if not (np.all(values >= 0) and np.all((totals > 0) & (totals < np.inf))):
+        raise ValueError("the classes of a tree do not have shares")
     require_bounded(
         left_child=nodes["left_child"],
         right_child=nodes["right_child"],
         column=nodes["feature"],
         is_leaf=nodes["left_child"] == LEAF,
+        threshold=nodes["threshold"],
+        rows=nodes["n_node_samples"],
         width=columns,
     )
 

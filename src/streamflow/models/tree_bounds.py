@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
 Integers = NDArray[np.integer[Any]]
 
 
@@ -16,9 +17,13 @@ def require_bounded(
     right_child: Integers,
     column: Integers,
     is_leaf: NDArray[np.bool_],
+    threshold: Floats,
+    rows: Integers,
     width: int,
 ) -> None:
     """Check that a tree reads only columns that exist, and that its nodes are a tree.
+
+    The reasons compare with the thresholds, and divide by the rows.
 
     All arrays have the shape (nodes,). As children come after their parent, every walk ends. As no
     node is the child of two, the nodes of all levels together are no more than there are.
@@ -28,15 +33,22 @@ def require_bounded(
         right_child: the number of each node's right child.
         column: the column that each node compares.
         is_leaf: whether a node has no children.
+        threshold: what each node compares its column with.
+        rows: the number of training rows of each node.
         width: the number of columns of the matrix.
 
     Raises:
-        ValueError: a column or a child is out of range, or a node does not have one parent.
+        ValueError: a column or a child is out of range, a node does not have one parent, a
+            threshold is no number, or a node has no rows.
     """
     inner = np.flatnonzero(~is_leaf)
     columns = column[inner].astype(np.int64)
     if np.any((columns < 0) | (columns >= width)):
         raise ValueError(f"a tree compares a column that is not among its {width} columns")
+    if np.any(np.isnan(threshold[inner])):
+        raise ValueError("a tree compares a column with what is no number")
+    if np.any(rows < 1):
+        raise ValueError("a node of a tree has no training rows")
     for child in (left_child, right_child):
         children = child[inner].astype(np.int64)
         if np.any((children <= inner) | (children >= len(is_leaf))):

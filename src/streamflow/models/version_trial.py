@@ -12,7 +12,8 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Thread
@@ -92,13 +93,26 @@ def load_agreeing(
     """
     from streamflow.models.version_check import require_agreement
 
-    predictor = load_folder(folder, digests, as_arrays=as_arrays)
+    with _refuse_failures(version_name):
+        predictor = load_folder(folder, digests, as_arrays=as_arrays)
     content = (folder / STORED_REQUESTS.name).read_bytes()
     digest = digests.get(STORED_REQUESTS, "")
     if not is_unchanged(STORED_REQUESTS, content, digest):
         raise ArtifactUntrusted(f"{version_name}: {STORED_REQUESTS.name} is not the registered one")
-    require_agreement(predictor, content, version_name=version_name)
+    with _refuse_failures(version_name):
+        require_agreement(predictor, content, version_name=version_name)
     return predictor
+
+
+@contextmanager
+def _refuse_failures(version_name: str) -> Iterator[None]:
+    """Raise ArtifactUntrusted when our code fails at what the files contain."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as exc:
+        raise ArtifactUntrusted(
+            f"{version_name} cannot answer its stored requests: {type(exc).__name__}: {exc}"
+        ) from exc
 
 
 def try_in_process(folder: Path, digests: Digests, *, version_name: str) -> None:

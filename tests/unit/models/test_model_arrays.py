@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -19,8 +20,9 @@ from streamflow.core.training.decision import Decision, Economics
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models.encoder import Encoder
 from streamflow.models.kinds import MODEL_KINDS
-from streamflow.models.model_arrays import load_arrays
+from streamflow.models.model_arrays import _NodeReader, load_arrays
 from streamflow.models.model_file import load, save
+from streamflow.models.npy_array import HEADER_BEGIN, MARK, read_npy
 from streamflow.models.pipelines import encoder_of, fit_model
 from streamflow.models.predictor import compile_predictor
 
@@ -205,3 +207,78 @@ def test_the_encoder_has_the_categories_in_their_order(
     assert isinstance(encoder, Encoder)
     assert encoder == encoder_of(pipeline)
     assert encoder.categories["net"] == ("DSL", "Fiber", None)
+
+
+def npy(array_type: str, shape: str, *, fortran_order: bool = False) -> bytes:
+    """The file of an array without content."""
+    header = f"{{'descr': {array_type}, 'fortran_order': {fortran_order}, 'shape': {shape}, }}\n"
+    return MARK + len(header).to_bytes(HEADER_BEGIN - len(MARK), "little") + header.encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy("'<f8'", "(1000000000000, 0)"),
+        npy("'<f8'", "(1000000000000, 0)", fortran_order=True),
+        npy("'|V0'", "(1000000000000,)", fortran_order=True),
+        npy("'|S0'", "(1000000000000,)"),
+        npy("'<f8'", "(-1,)"),
+        npy("'|O'", "(0,)"),
+        npy("(" * 5_000 + ")" * 5_000, "(0,)"),
+        b"",
+    ],
+)
+def test_an_array_that_no_model_of_ours_has_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # by NumPy or by us
+        read_npy(content)
+
+
+def test_a_list_of_objects_has_no_length_without_content(
+    saved: Callable[[str], tuple[Any, Path]], tmp_path: Path
+) -> None:
+    _, path = saved("baseline")
+
+    def lengthen(schema: str) -> str:
+        nodes = json.loads(schema)
+        encoder = nodes["content"]["content"]["steps"]["content"][0]["content"][1]
+        names = encoder["content"]["content"]["feature_names_in_"]
+        names["content"] = []
+        names["shape"]["content"] = [
+            {"__loader__": "JsonNode", "content": str(length)} for length in (10**12, 0)
+        ]
+        return json.dumps(nodes)
+
+    planted = with_schema(path, tmp_path / "planted.skops", lengthen)
+    with pytest.raises(ArtifactUntrusted, match="has 0 bytes"):
+        load_arrays(planted, expected_digest=digest_of(planted))
+
+
+def test_a_file_that_is_two_models_is_refused(
+    saved: Callable[[str], tuple[Any, Path]], tmp_path: Path
+) -> None:
+    """skops takes an id that it knows for the same object, whatever the node contains."""
+    _, path = saved("baseline")
+
+    def hide_a_tree(schema: str) -> str:
+        nodes = json.loads(schema)
+        forest = nodes["content"]["content"]["steps"]["content"][1]["content"][1]
+        trees = forest["content"]["content"]["estimators_"]["content"]
+        trees[1]["__id__"] = trees[0]["__id__"]
+        return json.dumps(nodes)
+
+    planted = with_schema(path, tmp_path / "planted.skops", hide_a_tree)
+    digest = digest_of(planted)
+    trees = load(planted, expected_digest=digest).named_steps["forest"].estimators_
+    assert trees[0] is trees[1]
+    with pytest.raises(ArtifactUntrusted, match="different nodes with the id"):
+        load_arrays(planted, expected_digest=digest)
+
+
+def test_a_member_that_many_nodes_name_is_read_once() -> None:
+    file = BytesIO()
+    with ZipFile(file, "w") as archive:
+        archive.writestr("a.npy", npy("'<f8'", "(0,)"))
+    with ZipFile(file) as archive:
+        reader = _NodeReader(archive)
+        node = {"__loader__": "NdArrayNode", "type": "numpy", "file": "a.npy"}
+        assert reader.read(node) is reader.read(dict(node))

@@ -20,7 +20,7 @@ from sklearn.tree._tree import Tree
 from streamflow.catalog import parse_catalog
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import model_file
-from streamflow.models.model_bounds import require_own_shape
+from streamflow.models.model_bounds import require_own_shape, require_whole_tree
 from streamflow.models.pipelines import ENCODE, fit_model, raw_frame
 from streamflow.models.skops_import import import_skops
 from streamflow.models.tree_bounds import require_bounded
@@ -80,7 +80,7 @@ def with_changed_nodes(change: Callable[[Any], None]) -> Any:
     return pipeline
 
 
-def set_node(name: str, value: int) -> Callable[[Any], None]:
+def set_node(name: str, value: float) -> Callable[[Any], None]:
     def change(nodes: Any) -> None:
         nodes[name][0] = value
 
@@ -106,6 +106,8 @@ def test_a_model_of_ours_is_loaded(kind: str, tmp_path: Path) -> None:
         (set_node("right_child", -7), "a child that is not a later node"),
         (set_node("left_child", 0), "a child that is not a later node"),
         (set_node("left_child", 2), "does not have exactly one parent"),
+        (set_node("threshold", np.nan), "with what is no number"),
+        (set_node("n_node_samples", 0), "has no training rows"),
     ],
 )
 def test_a_forest_with_a_number_out_of_range_is_refused(
@@ -122,14 +124,39 @@ def test_a_forest_with_a_number_out_of_range_is_refused(
         ("left", 2**31, "a child that is not a later node"),
         ("right", 0, "a child that is not a later node"),
         ("is_categorical", 1, "a split by category"),
+        ("num_threshold", np.nan, "with what is no number"),
+        ("count", 0, "has no training rows"),
     ],
 )
 def test_boosting_with_a_number_out_of_range_is_refused(
-    name: str, value: int, match: str, tmp_path: Path
+    name: str, value: float, match: str, tmp_path: Path
 ) -> None:
     pipeline = fresh("boosting")
     pipeline.named_steps["boosting"]._predictors[0][0].nodes[name][0] = value
     refused(SKOPS.dumps(pipeline), tmp_path / "model.skops", match)
+
+
+def test_a_tree_with_arrays_of_other_types_is_refused() -> None:
+    tree = fresh("baseline").named_steps["forest"].estimators_[0].tree_
+    state = tree.__getstate__()
+    require_whole_tree(tree.n_features, 1, state)
+    types = [
+        (name, "<f8" if name == "left_child" else field[0])
+        for name, field in state["nodes"].dtype.fields.items()
+    ]
+    changed = {**state, "nodes": state["nodes"].astype(types)}
+    with pytest.raises(ValueError, match="do not have the types of scikit-learn"):
+        require_whole_tree(tree.n_features, 1, changed)
+    changed = {**state, "values": np.full_like(state["values"], np.nan)}
+    with pytest.raises(ValueError, match="the classes of a tree do not have shares"):
+        require_whole_tree(tree.n_features, 1, changed)
+
+
+def test_a_regression_with_weights_of_a_different_type_is_refused(tmp_path: Path) -> None:
+    pipeline = fresh("logistic")
+    regression = pipeline.named_steps["logistic"]
+    regression.coef_ = regression.coef_.astype(complex)
+    refused(SKOPS.dumps(pipeline), tmp_path / "model.skops", "a number for each of 3 columns")
 
 
 def test_a_tree_that_declares_more_nodes_than_it_has_is_refused(tmp_path: Path) -> None:
@@ -165,6 +192,10 @@ def change_trees(pipeline: Any) -> None:
     forest.estimators_[0] = ExtraTreeClassifier().fit(np.zeros((2, 9)), [0, 1])
 
 
+def remove_trees(pipeline: Any) -> None:
+    pipeline.named_steps["forest"].estimators_ = []
+
+
 def change_threads(pipeline: Any) -> None:
     pipeline.named_steps["forest"].n_jobs = 10_000
 
@@ -176,6 +207,7 @@ def change_threads(pipeline: Any) -> None:
         (change_function, "sqrt"),
         (change_transformer, "is 'passthrough'"),
         (change_trees, "ExtraTreeClassifier"),
+        (remove_trees, "has no trees"),
         (change_threads, "in one thread"),
     ],
 )
@@ -222,7 +254,15 @@ def test_a_tree_that_is_accepted_can_be_walked(nodes: list[tuple[int, int, int]]
     left, right, column = (np.array(values) for values in zip(*nodes, strict=True))
     is_leaf = left == -1
     try:
-        require_bounded(left_child=left, right_child=right, column=column, is_leaf=is_leaf, width=3)
+        require_bounded(
+            left_child=left,
+            right_child=right,
+            column=column,
+            is_leaf=is_leaf,
+            threshold=np.zeros(len(nodes)),
+            rows=np.ones(len(nodes), dtype=np.int64),
+            width=3,
+        )
     except ValueError:
         return
     walks, visits = [0], 0

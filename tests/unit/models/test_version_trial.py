@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import polars as pl
@@ -57,6 +59,21 @@ def test_a_version_that_answers_as_recorded_passes(
     folder, digests = version
     try_in_process(folder, digests, version_name=NAME)
     assert load_agreeing(folder, digests, version_name=NAME).threshold == 0.5
+
+
+@pytest.mark.parametrize("as_arrays", [False, True])
+def test_stored_requests_at_which_our_code_fails_are_a_refusal(
+    version: tuple[Path, Mapping[VersionFile, str]], tmp_path: Path, as_arrays: bool
+) -> None:
+    folder, digests = version
+    copytree(folder, tmp_path, dirs_exist_ok=True)
+    stored = json.loads((folder / STORED_REQUESTS.name).read_bytes())
+    stored["rows"][0][0] = "text"
+    content = json.dumps(stored).encode()
+    (tmp_path / STORED_REQUESTS.name).write_bytes(content)
+    changed = {**digests, STORED_REQUESTS: STORED_REQUESTS.digest(content)}
+    with pytest.raises(ArtifactUntrusted, match=f"{NAME} cannot answer its stored requests"):
+        load_agreeing(tmp_path, changed, version_name=NAME, as_arrays=as_arrays)
 
 
 @pytest.mark.parametrize(

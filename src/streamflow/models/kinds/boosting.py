@@ -94,6 +94,8 @@ def _require_bounds(pipeline: Pipeline, width: int) -> None:
             right_child=nodes["right"],
             column=nodes["feature_idx"],
             is_leaf=nodes["is_leaf"].astype(bool),
+            threshold=nodes["num_threshold"],
+            rows=nodes["count"],
             width=width,
         )
 

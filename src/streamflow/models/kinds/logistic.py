@@ -53,7 +53,7 @@ def _require_bounds(pipeline: Pipeline, width: int) -> None:
     """Check that there is one number of each kind for each column of the encoder's matrix."""
     fill_values, scale, (weights, _) = read_linear_model(pipeline)
     for array in (fill_values, *scale, weights):
-        if array.shape != (width,):
+        if array.shape != (width,) or array.dtype != np.float64:
             raise ValueError(f"the regression does not have a number for each of {width} columns")
 
 
