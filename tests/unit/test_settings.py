@@ -191,3 +191,24 @@ def test_the_file_in_the_current_folder_is_the_origin_of_a_setting_that_vendors_
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://variable")
     assert load_settings().mlflow_tracking_uri == "http://variable"
     assert load_settings().origin("mlflow_tracking_uri") == "MLFLOW_TRACKING_URI"
+
+
+def test_a_changed_copy_keeps_the_defaults_of_the_catalog_and_reads_nothing_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://first")
+    settings = load_settings(trees=50)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://second")
+    (tmp_path / "streamflow.toml").write_text("nonsense = 1")
+    monkeypatch.chdir(tmp_path)
+    changed = override_settings(settings, model="logistic", home=tmp_path)
+    completed = apply_catalog_defaults(changed, "streamflow_churn")
+    assert (completed.threshold, completed.kept_value) == ("value", 200.0)
+    assert (completed.model, completed.trees, completed.home) == ("logistic", 50, tmp_path)
+    assert completed.mlflow_tracking_uri == "http://first"
+    assert completed.origin("threshold") == "default"
+    assert completed.origin("model") == "flag"
+    with pytest.raises(SettingsInvalid, match="seed"):
+        override_settings(settings, seed=-1)
+    with pytest.raises(SettingsInvalid, match="sed"):
+        override_settings(settings, sed=1)

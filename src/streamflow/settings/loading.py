@@ -44,11 +44,16 @@ def load_settings(**flags: Any) -> Settings:
 def override_settings(settings: Settings, **values: Any) -> Settings:
     """Return a copy in which `values` replace some settings. Nothing else is read again.
 
+    A setting that had its default still counts as not given: it may depend on the catalog.
+
     Raises SettingsInvalid with all mistakes.
     """
     present = {name: getattr(settings, name) for name in Settings.model_fields}
     with _naming_mistakes():
-        changed = Settings(**{**present, **values})
+        checked = Settings(**{**present, **values})
+    given_names = settings.model_fields_set | values.keys()
+    checked_values = {name: getattr(checked, name) for name in Settings.model_fields}
+    changed = Settings.model_construct(given_names, **checked_values)
     origins = {name: settings.origin(name) for name in Settings.model_fields}
     changed.record_origins({**origins, **dict.fromkeys(values, FLAG)})
     return changed

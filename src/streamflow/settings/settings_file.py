@@ -33,13 +33,13 @@ def read_settings_file(
         values = TomlConfigSettingsSource(settings_class, toml_file=path)()
     except (OSError, ValueError) as exc:
         raise SettingsInvalid(f"{path}: {exc}") from exc
-    values = _name_by_field(values)
+    values = name_by_field(values)
     if path.parent != Path():
         _refuse_installation_settings(path, values, flags)
     return values
 
 
-def _name_by_field(values: Mapping[str, Any]) -> dict[str, Any]:
+def name_by_field(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values by the names of their settings.
 
     pydantic names a setting that vendors' variables set, too, by the first of its variables.
@@ -70,7 +70,7 @@ def _refuse_installation_settings(
     """
     names = sorted(
         name
-        for name in values.keys() & InstallationSettings.model_fields - _name_by_field(flags).keys()
+        for name in values.keys() & InstallationSettings.model_fields - flags.keys()
         if not any(variable in os.environ for variable in list_variables(name))
     )
     if names:
