@@ -98,18 +98,6 @@ class Settings(InstallationSettings):
         gt=0,
         lt=1,
     )
-    prediction_log_months: int | None = setting(
-        None,
-        "how many whole months of the prediction log 'prune' keeps before the current month; "
-        "by default all are kept",
-        ge=1,
-    )
-    score_retention_days: int | None = setting(
-        None,
-        "days after which 'prune' removes a run of 'score'; "
-        "by default it removes only runs that a newer run replaces",
-        ge=1,
-    )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "info", "the least severe messages that are logged"
     )
