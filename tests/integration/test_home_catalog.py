@@ -97,14 +97,14 @@ def test_the_copy_follows_its_source_also_without_migrate(open_with: Open, tmp_p
     assert opened.catalog.file_format("users").nulls == ("NA",)
 
 
-def test_settings_beside_the_catalog_that_are_not_read_are_said(
+def test_it_is_said_whether_the_settings_beside_the_catalog_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = write_catalog(tmp_path / "project" / "mine.toml")
     settings = tmp_path / "project" / "streamflow.toml"
     settings.write_text("seed = 7", "utf-8")
     catalog = load_home_catalog(tmp_path / "home", mine)
-    assert list(catalog.list_notes()) == []
+    assert list(catalog.list_notes()) == [f"settings are read from {settings}"]
     Path("streamflow.toml").write_text("seed = 8", "utf-8")
     assert list(catalog.list_notes()) == [
         f"{settings} is not read: the current folder has a streamflow.toml too"

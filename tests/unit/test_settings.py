@@ -8,7 +8,15 @@ import pytest
 
 from streamflow.database import from_url
 from streamflow.errors import SettingsInvalid
-from streamflow.settings import list_settings, load_settings, temporary_environment
+from streamflow.settings import (
+    apply_catalog_defaults,
+    list_settings,
+    load_settings,
+    override_settings,
+    temporary_environment,
+)
+from streamflow.settings.installation_settings import InstallationSettings
+from streamflow.settings.settings_file import list_variables
 
 SECRET = "s3cret/%&"  # noqa: S105  # a password of this test
 
@@ -133,3 +141,74 @@ def test_the_file_beside_the_catalog_sets_nothing_of_the_installation(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsInvalid, match=r"project/streamflow\.toml: Invalid value"):
         load_settings(catalog=project / "catalog.toml")
+
+
+@pytest.mark.parametrize("name", list(InstallationSettings.model_fields))
+def test_each_name_of_a_setting_of_the_installation_is_refused_beside_the_catalog(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    for folder in (project, tmp_path / ".streamflow"):
+        folder.mkdir()
+    source = tmp_path / ".streamflow" / "home.catalog.source"
+    source.write_text(f"{project / 'catalog.toml'}\n")
+    monkeypatch.chdir(tmp_path)
+    # pydantic also takes a name in capital letters, and the variables of vendors.
+    for alias in {name, name.upper(), *list_variables(name)[1:]}:
+        (project / "streamflow.toml").write_text(f'{alias} = "http://evil"')
+        with pytest.raises(SettingsInvalid, match=f"{name}: a setting of the installation"):
+            load_settings()
+
+
+def test_a_setting_of_the_installation_beside_the_catalog_may_be_overruled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "streamflow.toml").write_text(
+        'database_url = "postgresql://evil/x"\nmlflow_tracking_uri = "http://evil"\nseed = 7'
+    )
+    monkeypatch.chdir(tmp_path)
+    # Only what is still open is named.
+    monkeypatch.setenv("STREAMFLOW_DATABASE_URL", "postgresql://own/x")
+    with pytest.raises(SettingsInvalid, match=r"toml: mlflow_tracking_uri: a setting"):
+        load_settings(catalog=project / "catalog.toml")
+    named = load_settings(catalog=project / "catalog.toml", mlflow_tracking_uri="http://flag")
+    assert (named.mlflow_tracking_uri, named.seed) == ("http://flag", 7)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://own")
+    settings = load_settings(catalog=project / "catalog.toml")
+    assert settings.mlflow_tracking_uri == "http://own"
+    assert settings.database_url is not None
+    assert "own" in settings.database_url.get_secret_value()
+
+
+def test_the_file_in_the_current_folder_is_the_origin_of_a_setting_that_vendors_name_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "streamflow.toml").write_text('mlflow_tracking_uri = "http://own"')
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().origin("mlflow_tracking_uri") == "streamflow.toml"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://variable")
+    assert load_settings().mlflow_tracking_uri == "http://variable"
+    assert load_settings().origin("mlflow_tracking_uri") == "MLFLOW_TRACKING_URI"
+
+
+def test_a_changed_copy_keeps_the_defaults_of_the_catalog_and_reads_nothing_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://first")
+    settings = load_settings(trees=50)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://second")
+    (tmp_path / "streamflow.toml").write_text("nonsense = 1")
+    monkeypatch.chdir(tmp_path)
+    changed = override_settings(settings, model="logistic", home=tmp_path)
+    completed = apply_catalog_defaults(changed, "streamflow_churn")
+    assert (completed.threshold, completed.kept_value) == ("value", 200.0)
+    assert (completed.model, completed.trees, completed.home) == ("logistic", 50, tmp_path)
+    assert completed.mlflow_tracking_uri == "http://first"
+    assert completed.origin("threshold") == "default"
+    assert completed.origin("model") == "flag"
+    with pytest.raises(SettingsInvalid, match="seed"):
+        override_settings(settings, seed=-1)
+    with pytest.raises(SettingsInvalid, match="sed"):
+        override_settings(settings, sed=1)

@@ -139,8 +139,11 @@ def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
 
     call = invocation(context)
     configured = call.settings()
-    catalog = load_home_catalog(configured.home.absolute(), configured.catalog).catalog
-    explanations = list_settings(apply_catalog_defaults(configured, catalog.model))
+    home_catalog = load_home_catalog(configured.home.absolute(), configured.catalog)
+    for note in home_catalog.list_notes():
+        call.notify(note)
+    completed = apply_catalog_defaults(configured, home_catalog.catalog.model)
+    explanations = list_settings(completed)
     if as_json:
         show(explanations, as_json=True, text=str)
         return

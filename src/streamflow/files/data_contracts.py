@@ -16,6 +16,7 @@ from streamflow.files.text_files import write_text
 
 MAX_BYTES = 10_000_000
 SHOWN_MISTAKES = 20
+MAX_MESSAGE = 300  # characters of a mistake: it may quote a value of any length
 # Without this, YAML makes a date of a text such as 2024-01-31, which the schema refuses.
 TIMESTAMP_TAG = "tag:yaml.org,2002:timestamp"
 REMEDY = "Correct the contract and run the command again."
@@ -40,6 +41,20 @@ class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
             raise yaml.YAMLError(f"line {mark.line + 1}: references (*name) are not read")
         return super().compose_node(parent, index)
 
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a name that is no text or comes twice: the former value would be lost."""
+        names = set()
+        for name_node, _ in node.value:
+            name = self.construct_object(name_node, deep=True)
+            position = f"line {name_node.start_mark.line + 1}"
+            if not isinstance(name, str):
+                raise yaml.YAMLError(f"{position}: a name must be a text, got {name!r}")
+            if name in names:
+                raise yaml.YAMLError(f"{position}: the name {name!r} comes twice")
+            names.add(name)
+        values: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return values
+
 
 def read_contract(path: Path) -> dict[str, Any]:
     """Read a contract and check it by the JSON schema of the standard.
@@ -48,10 +63,13 @@ def read_contract(path: Path) -> dict[str, Any]:
         CatalogInvalid: the file cannot be read, is no YAML, or is no such contract.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        # A pipe or a device does not tell its size.
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             raise CatalogInvalid(f"{path}: it is larger than {MAX_BYTES:,} bytes", remedy=REMEDY)
         # The loader makes only plain values.
-        contract = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)  # noqa: S506
+        contract = yaml.load(content.decode("utf-8"), Loader=_PlainLoader)  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as exc:
         raise CatalogInvalid(f"{path}: it cannot be read: {exc}", remedy=REMEDY) from exc
     mistakes = find_mistakes(contract)
@@ -86,7 +104,10 @@ def _validator() -> Any:
 
 def _describe_mistake(error: Any) -> str:
     position = ".".join(_names(error))
-    return f"{position or 'the contract'}: {error.message}"
+    message = str(error.message)
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[:MAX_MESSAGE]}…"
+    return f"{position or 'the contract'}: {message}"
 
 
 def _names(error: Any) -> Iterator[str]:

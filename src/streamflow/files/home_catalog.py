@@ -56,13 +56,15 @@ class HomeCatalog:
         return self.name == self.former_source
 
     def list_notes(self) -> Iterator[str]:
-        """Say what a user may not expect: the copy is read, or settings beside it are not."""
+        """Say what a user may not expect: the copy is read, or settings beside the catalog are."""
         if self.copy is not None:
             yield f"{self.name} cannot be read: its copy {self.copy} is used"
         elif self.source is not None:
             local = Path(SETTINGS_FILE)
             beside = self.source.parent / SETTINGS_FILE
-            if local.is_file() and beside.is_file() and not beside.samefile(local):
+            if beside.is_file() and not local.is_file():
+                yield f"settings are read from {beside}"
+            elif beside.is_file() and not beside.samefile(local):
                 yield f"{beside} is not read: the current folder has a {SETTINGS_FILE} too"
 
     @property

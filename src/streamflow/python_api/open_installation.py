@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from streamflow.errors import StreamflowError
+from streamflow.errors import SettingsInvalid, StreamflowError
 from streamflow.python_api.sessions import PROCESS_LOCK, open_session
-from streamflow.settings import Settings, override_settings
+from streamflow.settings import InstallationSettings, Settings, override_settings
 
 if TYPE_CHECKING:
     from streamflow.platform import Platform
@@ -82,10 +82,11 @@ class OpenInstallation:
 
         Raises:
             StreamflowError: the installation was closed.
-            SettingsInvalid: one of `changes` is no setting, or cannot be used.
+            SettingsInvalid: one of `changes` is no setting of a step, or cannot be used.
         """
         settings = self._settings
         if changes:
+            _refuse_other_installation(changes)
             settings = override_settings(settings, **changes)
         with PROCESS_LOCK:
             if self._is_closed:
@@ -104,3 +105,13 @@ class OpenInstallation:
         if platform.attachment is not None and not self._holds_server:
             self._held_server.enter_context(attach(self.home))
             self._holds_server = True
+
+
+def _refuse_other_installation(changes: Mapping[str, Any]) -> None:
+    """Raise SettingsInvalid for a setting of the installation: a step works in the open one."""
+    names = sorted(changes.keys() & InstallationSettings.model_fields)
+    if names:
+        raise SettingsInvalid(
+            f"{', '.join(names)}: a setting of the installation cannot differ in one step",
+            remedy="Give it to streamflow.open().",
+        )

@@ -11,6 +11,7 @@ from streamflow.settings.environment import (
     temporary_environment,
 )
 from streamflow.settings.fields import FILE as SETTINGS_FILE
+from streamflow.settings.installation_settings import InstallationSettings
 from streamflow.settings.loading import (
     SettingRow,
     list_settings,
@@ -29,6 +30,7 @@ __all__ = [
     "CATALOG_SOURCE_FILE",
     "SETTINGS_FILE",
     "VENDOR_DEFAULTS",
+    "InstallationSettings",
     "SettingRow",
     "Settings",
     "apply_catalog_defaults",

@@ -19,7 +19,7 @@ from streamflow.settings.fields import (
     setting,
 )
 from streamflow.settings.installation_settings import InstallationSettings
-from streamflow.settings.settings_file import read_settings_file
+from streamflow.settings.settings_file import name_by_field, read_settings_file
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
@@ -98,18 +98,6 @@ class Settings(InstallationSettings):
         gt=0,
         lt=1,
     )
-    prediction_log_months: int | None = setting(
-        None,
-        "how many whole months of the prediction log 'prune' keeps before the current month; "
-        "by default all are kept",
-        ge=1,
-    )
-    score_retention_days: int | None = setting(
-        None,
-        "days after which 'prune' removes a run of 'score'; "
-        "by default it removes only runs that a newer run replaces",
-        ge=1,
-    )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "info", "the least severe messages that are logged"
     )
@@ -185,9 +173,13 @@ class Settings(InstallationSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read flags, the environment and the file, in this order, and nothing else.
 
+        A copy of settings names every value, and reads nothing.
+
         Pydantic prescribes the name of the method and of its parameters.
         """
-        flags = init_settings()
+        flags = name_by_field(init_settings())
+        if flags.keys() >= settings_cls.model_fields.keys():
+            return (init_settings,)
         file_values = read_settings_file(settings_cls, flags)
         return init_settings, env_settings, InitSettingsSource(settings_cls, file_values)
 

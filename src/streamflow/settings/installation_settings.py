@@ -1,4 +1,7 @@
-"""The settings of an installation and of its services."""
+"""The settings of an installation and of its services.
+
+The file beside a catalog of somebody else may set none of them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from streamflow.settings.fields import PREFIX, Names, StateFolder, port, setting
 
 
 class InstallationSettings(BaseSettings):
-    """Where an installation keeps its state, and how its services run."""
+    """Where an installation keeps its state, how its services run, and what `prune` deletes."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -126,3 +129,15 @@ class InstallationSettings(BaseSettings):
     mlflow_port: int = port(5000, "MLflow's server in 'up'")
     feast_port: int = port(6566, "Feast's server in 'up'")
     feast_ui_port: int = port(8888, "Feast's UI in 'up'")
+    prediction_log_months: int | None = setting(
+        None,
+        "how many whole months of the prediction log 'prune' keeps before the current month; "
+        "by default all are kept",
+        ge=1,
+    )
+    score_retention_days: int | None = setting(
+        None,
+        "days after which 'prune' removes a run of 'score'; "
+        "by default it removes only runs that a newer run replaces",
+        ge=1,
+    )

@@ -13,14 +13,9 @@ from pydantic import ValidationError
 from streamflow.errors import SettingsInvalid
 from streamflow.settings.declaration import Settings
 from streamflow.settings.fields import FILE, PREFIX
-from streamflow.settings.settings_file import read_settings_file
+from streamflow.settings.settings_file import list_variables, read_settings_file
 
 FLAG = "flag"  # the origin of a value that the command line or a Python call names
-# Setting -> variables of vendors that are read too, behind our own.
-VENDOR_VARIABLES = {
-    "mlflow_tracking_uri": ["MLFLOW_TRACKING_URI"],
-    "api_traces": ["OTEL_EXPORTER_OTLP_ENDPOINT"],
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +44,16 @@ def load_settings(**flags: Any) -> Settings:
 def override_settings(settings: Settings, **values: Any) -> Settings:
     """Return a copy in which `values` replace some settings. Nothing else is read again.
 
+    A setting that had its default still counts as not given: it may depend on the catalog.
+
     Raises SettingsInvalid with all mistakes.
     """
     present = {name: getattr(settings, name) for name in Settings.model_fields}
     with _naming_mistakes():
-        changed = Settings(**{**present, **values})
+        checked = Settings(**{**present, **values})
+    given_names = settings.model_fields_set | values.keys()
+    checked_values = {name: getattr(checked, name) for name in Settings.model_fields}
+    changed = Settings.model_construct(given_names, **checked_values)
     origins = {name: settings.origin(name) for name in Settings.model_fields}
     changed.record_origins({**origins, **dict.fromkeys(values, FLAG)})
     return changed
@@ -79,9 +79,8 @@ def _find_origins(flags: Mapping[str, Any]) -> dict[str, str]:
     """Return the origin of each setting that does not have its default."""
     origins = dict.fromkeys(read_settings_file(Settings, flags), FILE)
     for name in Settings.model_fields:
-        variables = [_variable(name), *VENDOR_VARIABLES.get(name, [])]
         # Our own variable comes first and wins, so it is written last.
-        for variable in reversed(variables):
+        for variable in reversed(list_variables(name)):
             if variable in os.environ:
                 origins[name] = variable
     return {**origins, **dict.fromkeys(flags, FLAG)}
@@ -89,18 +88,13 @@ def _find_origins(flags: Mapping[str, Any]) -> dict[str, str]:
 
 def _refuse_unknown_variables() -> None:
     """Raise SettingsInvalid for variables that no setting has: a typo must not be ignored."""
-    known_variables = {_variable(name) for name in Settings.model_fields}
+    known_variables = {list_variables(name)[0] for name in Settings.model_fields}
     our_variables = {name for name in os.environ if name.startswith(PREFIX)}
     unknown_variables = sorted(our_variables - known_variables)
     if unknown_variables:
         raise SettingsInvalid(
             "\n".join(f"no setting is called {name}" for name in unknown_variables)
         )
-
-
-def _variable(name: str) -> str:
-    """Return the environment variable of a setting."""
-    return f"{PREFIX}{name}".upper()
 
 
 def list_settings(settings: Settings) -> list[SettingRow]:

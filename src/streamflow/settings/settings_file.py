@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import AliasChoices
 from pydantic_settings import BaseSettings, TomlConfigSettingsSource
 
 from streamflow.errors import CatalogInvalid, SettingsInvalid
@@ -21,7 +22,7 @@ def read_settings_file(
     settings_class: type[BaseSettings],
     flags: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the values of the file of settings; nothing if there is no such file.
+    """Return setting -> value of the file of settings; nothing if there is no such file.
 
     Raises:
         SettingsInvalid: the file cannot be read, or it lies beside the catalog and has a setting of
@@ -32,14 +33,46 @@ def read_settings_file(
         values = TomlConfigSettingsSource(settings_class, toml_file=path)()
     except (OSError, ValueError) as exc:
         raise SettingsInvalid(f"{path}: {exc}") from exc
+    values = name_by_field(values)
     if path.parent != Path():
-        _refuse_installation_settings(path, values)
+        _refuse_installation_settings(path, values, flags)
     return values
 
 
-def _refuse_installation_settings(path: Path, values: Mapping[str, Any]) -> None:
-    """Raise SettingsInvalid when the file beside a catalog has a setting of the installation."""
-    names = sorted(values.keys() & InstallationSettings.model_fields)
+def name_by_field(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values by the names of their settings.
+
+    pydantic names a setting that vendors' variables set, too, by the first of its variables.
+    """
+    names = {
+        variable: name
+        for name in InstallationSettings.model_fields
+        for variable in list_variables(name)
+    }
+    return {names.get(name, name): value for name, value in values.items()}
+
+
+def list_variables(name: str) -> list[str]:
+    """Return the variables of a setting: our own, which wins, and then those of vendors."""
+    own_variable = f"{PREFIX}{name}".upper()
+    field = InstallationSettings.model_fields.get(name)
+    if field is None or not isinstance(field.validation_alias, AliasChoices):
+        return [own_variable]
+    return [str(alias) for alias in field.validation_alias.choices if alias != name]
+
+
+def _refuse_installation_settings(
+    path: Path, values: Mapping[str, Any], flags: Mapping[str, Any]
+) -> None:
+    """Raise SettingsInvalid when the file beside a catalog decides a setting of the installation.
+
+    A flag or a variable wins over the file, so the file does not decide then.
+    """
+    names = sorted(
+        name
+        for name in values.keys() & InstallationSettings.model_fields - flags.keys()
+        if not any(variable in os.environ for variable in list_variables(name))
+    )
     if names:
         variables = " and ".join(f"{PREFIX}{name}".upper() for name in names)
         raise SettingsInvalid(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 
 import pandas as pd
 import polars as pl
 import pytest
 
 from streamflow.catalog import load_catalog
+from streamflow.errors import SettingsInvalid
 from streamflow.python_api.arguments import as_polars, parse_day, parse_instant
 from streamflow.python_api.drop_frames import name_files
+from streamflow.python_api.installation import open_installation
 
 JANUARY = datetime(2024, 1, 31, tzinfo=UTC)
 
@@ -66,3 +69,12 @@ def test_a_catalog_for_frames_differs_only_in_its_files() -> None:
     for table in catalog.frozen_tables:
         assert renamed.headers(table) == catalog.headers(table)
         assert renamed.reading(table) == catalog.reading(table)
+
+
+def test_a_training_cannot_go_to_a_different_installation(tmp_path: Path) -> None:
+    with (
+        open_installation(tmp_path / "first") as installation,
+        pytest.raises(SettingsInvalid, match="database_url, home: a setting of the installation"),
+    ):
+        installation.train("2024-01-31", home=tmp_path / "second", database_url="postgresql://x/y")
+    assert not list(tmp_path.iterdir())

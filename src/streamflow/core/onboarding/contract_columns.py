@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,10 +109,21 @@ def _read_type_options(position: str, entry: Element, unread: UnreadFields) -> d
     for name, value in entry.get("logicalTypeOptions", {}).items():
         is_number = isinstance(value, int | float)
         if name in options and is_number:
-            bounds[options[name]] = value if name == "maxLength" else float(value)
+            bounds[options[name]] = value if name == "maxLength" else _read_bound(position, value)
         else:
             unread.note(position, name)
     return bounds
+
+
+def _read_bound(position: str, value: float) -> float:
+    """Return a bound as a float. Raises ValueError when it is too large for one."""
+    try:
+        bound = float(value)
+    except OverflowError:
+        bound = math.inf
+    if not math.isfinite(bound):
+        raise ValueError(f"{position}: a bound must be a number that a float can hold")
+    return bound
 
 
 def _read_rules(position: str, entry: Element, unread: UnreadFields) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from streamflow.core.onboarding.contract_columns import UnreadFields, read_column
@@ -66,6 +68,7 @@ def contract_to_values(
     unread.add("the contract", contract, CONTRACT_FIELDS)
     facts = _read_own_properties(contract)
     elements = contract.get("schema", ())
+    _refuse_repeated("schema", elements)
     entity = _read_entity(elements, facts.get(ENTITY, {}))
     label_values = _read_label(facts, label)
     read_tables = [_read_table(element, entity["key"], unread) for element in elements]
@@ -110,6 +113,13 @@ def _require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
+def _refuse_repeated(position: str, elements: Sequence[Element]) -> None:
+    """Raise ValueError when two elements have one name: a catalog would lose the first."""
+    counts = Counter(element["name"] for element in elements)
+    repeated = [name for name, count in counts.items() if count > 1]
+    _require(not repeated, f"{position}: the name {', '.join(repeated)} comes more than once")
+
+
 def _read_entity(elements: Sequence[Element], declared: Values) -> Values:
     """Return the entity: the declared table, else the first one, with its primary key."""
     names = [element["name"] for element in elements]
@@ -139,6 +149,8 @@ def _read_label(facts: Values, label: tuple[str, str] | None) -> Values:
     if LABEL not in facts:
         raise ValueError("the contract does not say which column is the label")
     declared: Values = facts[LABEL]
+    for option in ("table", "column"):
+        _require(isinstance(declared.get(option), str), f"{LABEL}: expected a text as {option}")
     return declared
 
 
@@ -147,6 +159,7 @@ def _read_table(element: Element, key: str, unread: UnreadFields) -> tuple[Value
     name = element["name"]
     unread.add(name, element, TABLE_FIELDS)
     facts = _read_own_properties(element)
+    _refuse_repeated(name, element.get("properties", ()))
     file_format = dict(facts.get(FILE_FORMAT, {}))
     columns = []
     for entry in element.get("properties", ()):
@@ -157,14 +170,15 @@ def _read_table(element: Element, key: str, unread: UnreadFields) -> tuple[Value
             columns.append(read_column(name, entry, unread))
     table: Values = {"name": name, "file": _name_file(element, unread), "columns": columns}
     if EVENTS in facts:
-        table |= {"time": None, "aggregates": [], **facts[EVENTS]}
+        table["time"] = facts[EVENTS].get("time")
+        table["aggregates"] = facts[EVENTS].get("aggregates", [])
     return table, file_format
 
 
 def _list_formats(read_tables: Sequence[tuple[Values, Values]]) -> list[Values]:
     """List the declared file formats, each with the name of its table."""
     return [
-        {"name": table["name"], **file_format} for table, file_format in read_tables if file_format
+        {**file_format, "name": table["name"]} for table, file_format in read_tables if file_format
     ]
 
 
@@ -172,6 +186,9 @@ def _name_file(element: Element, unread: UnreadFields) -> str:
     """Return the file of a table; a physical name that is no name of a file is noted."""
     physical_name: str = element.get("physicalName", "")
     if element.get("physicalType") == "file" or physical_name.lower().endswith(FILE_ENDINGS):
+        path = PurePath(physical_name)
+        is_inside = not path.is_absolute() and ".." not in path.parts
+        _require(is_inside, f"{element['name']}: {physical_name} lies outside the folder of a drop")
         return physical_name
     if physical_name:
         unread.note(element["name"], "physicalName")

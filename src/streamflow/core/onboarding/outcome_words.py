@@ -10,8 +10,8 @@ TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1", "1.0", "ja", "j", "oui", "
 FALSE_WORDS = frozenset({"false", "f", "no", "n", "0", "0.0", "nein", "non", "falsch"})
 NEGATED = re.compile(r"^(no|not|non|never|nicht)[ _-]", re.IGNORECASE)
 LEAVING = re.compile(
-    r"churn|attrit|exited|cancel|\bleft\b|\bquit|lapsed|\bgone\b|terminat|inactiv|closed|\blost\b"
-    r"|unsubscribed|expired|gekündigt|gekuendigt|ausgetreten",
+    r"churn|attrit|exited|cancel|\bleft\b|\bquit|lapsed|\bgone\b|terminat|ina[ck]tiv|closed"
+    r"|\blost\b|unsubscribed|expired|gekündigt|gekuendigt|ausgetreten",
     re.IGNORECASE,
 )
 STAYED = re.compile(

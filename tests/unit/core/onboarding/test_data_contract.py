@@ -255,6 +255,14 @@ BOMB = "a: &a [1, 2]\nb: [*a, *a]\n"
             FOREIGN + "customProperties: [{property: streamflowEntity, value: 3}]",
             "streamflowEntity: expected names with values",
         ),
+        (FOREIGN.replace("name: spent", "name: country"), "the name country comes more than once"),
+        (FOREIGN + "kind: DataContract", "the name 'kind' comes twice"),
+        (FOREIGN + "1: x", "a name must be a text, got 1"),
+        (FOREIGN.replace("customers.csv", "../customers.csv"), "lies outside the folder of a drop"),
+        (FOREIGN.replace("customers.csv", "/etc/users.csv"), "lies outside the folder of a drop"),
+        (FOREIGN.replace("minimum: 0", "minimum: 1" + "0" * 400), "a float can hold"),
+        (FOREIGN.replace("minimum: 0", "minimum: .inf"), "a float can hold"),
+        (FOREIGN.replace("schema:", f"schemas: {'x' * 5000}\nschema:"), "'schemas' was unexpected"),
     ],
 )
 def test_a_file_that_is_no_contract_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -263,6 +271,47 @@ def test_a_file_that_is_no_contract_is_refused(tmp_path: Path, text: str, messag
     with pytest.raises(CatalogInvalid, match=message):
         import_contract(file, tmp_path / "catalog.toml", label=("customers", "gone"))
     assert not (tmp_path / "catalog.toml").exists()
+
+
+def test_a_contract_with_a_label_of_no_column_is_refused() -> None:
+    contract = {**yaml.safe_load(FOREIGN), "customProperties": []}
+    contract["customProperties"] = [{"property": "streamflowLabel", "value": {"table": "users"}}]
+    with pytest.raises(ValueError, match="streamflowLabel: expected a text as column"):
+        contract_to_values(contract)
+
+
+def test_our_properties_change_neither_name_nor_file_nor_columns_of_a_table() -> None:
+    contract = yaml.safe_load(FOREIGN)
+    aggregates = [{"name": "visits_30d", "count": "", "days": 30}]
+    contract["schema"].append(
+        {
+            "name": "visits",
+            "properties": [{"name": "id", "logicalType": "integer"}],
+            "customProperties": [
+                {
+                    "property": "streamflowEvents",
+                    "value": {"aggregates": aggregates, "file": "/etc/passwd", "columns": 5},
+                },
+                {"property": "streamflowFileFormat", "value": {"name": "x", "separator": ";"}},
+            ],
+        }
+    )
+    values = contract_to_values(contract, label=("customers", "gone")).values
+    assert values["files"][0]["name"] == "visits"
+    assert values["events"] == [
+        {
+            "name": "visits",
+            "file": "visits.csv",
+            "columns": [],
+            "time": None,
+            "aggregates": aggregates,
+        }
+    ]
+
+
+def test_a_mistake_quotes_only_the_beginning_of_a_long_value() -> None:
+    mistakes = find_mistakes({"schema": ["y" * 100_000]})
+    assert max(map(len, mistakes)) < 400
 
 
 def test_the_example_of_the_documentation_is_what_is_written() -> None:

@@ -46,6 +46,7 @@ def test_a_date_that_could_be_two_is_said() -> None:
         (("No", "Yes"), "", Outcome(true=("Yes",), false=("No",))),
         (("Churned", "Stayed"), "", Outcome(true=("Churned",), false=("Stayed",))),
         (("Inactive", "active"), "", Outcome(true=("Inactive",), false=("active",))),
+        (("Inaktiv", "aktiv"), "", Outcome(true=("Inaktiv",), false=("aktiv",))),
         (("Not churned", "churned"), "", Outcome(true=("churned",), false=("Not churned",))),
         (("0", "1"), "is_active", Outcome(true=("0",), false=("1",))),
         (("FALSE", "TRUE", "0"), "", Outcome(true=("TRUE",), false=("FALSE", "0"))),
