@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from streamflow.steps.training.months import find_months
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.known_drops import KnownDrops
 
@@ -132,3 +133,11 @@ def test_months_have_the_label_lead_and_leave_out_drops_without_labels() -> None
 def test_a_lead_counts_drops_forward() -> None:
     with pytest.raises(ValueError, match="label_lead: expected 0 or more drops, got -1"):
         known([JANUARY, FEBRUARY, MARCH], [MARCH]).find_label_drop(JANUARY, -1)
+
+
+@pytest.mark.parametrize("count", [0, -2])
+def test_less_than_one_month_is_refused(count: int) -> None:
+    drops = known([JANUARY], [JANUARY])
+    newest = drops.training_drops(JANUARY, JANUARY, 0)
+    with pytest.raises(ValueError, match=f"months: expected 1 or more, got {count}"):
+        find_months(None, drops, newest, count)  # type: ignore[arg-type]
