@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
+from threading import Lock
 from types import ModuleType
+
+#: Of two threads that replace a function at once, the second would put back the replacement.
+_REPLACING = Lock()
 
 
 def import_skops() -> ModuleType:
@@ -16,12 +20,13 @@ def import_skops() -> ModuleType:
     """
     import sklearn.utils
 
-    search = sklearn.utils.all_estimators
-    sklearn.utils.all_estimators = _find_no_estimators
-    try:
-        import skops.io
-    finally:
-        sklearn.utils.all_estimators = search
+    with _REPLACING:
+        search = sklearn.utils.all_estimators
+        sklearn.utils.all_estimators = _find_no_estimators
+        try:
+            import skops.io
+        finally:
+            sklearn.utils.all_estimators = search
     module: ModuleType = skops.io
     return module
 

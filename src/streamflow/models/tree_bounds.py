@@ -23,10 +23,8 @@ def require_bounded(
 ) -> None:
     """Check that a tree reads only columns that exist, and that its nodes are a tree.
 
-    The reasons compare with the thresholds, and divide by the rows.
-
     All arrays have the shape (nodes,). As children come after their parent, every walk ends. As no
-    node is the child of two, the nodes of all levels together are no more than there are.
+    node is the child of two, all levels together have no more nodes. Reasons divide by the rows.
 
     Args:
         left_child: the number of each node's left child.
@@ -53,9 +51,12 @@ def require_bounded(
         children = child[inner].astype(np.int64)
         if np.any((children <= inner) | (children >= len(is_leaf))):
             raise ValueError("a node of a tree has a child that is not a later node of this tree")
-    parent_counts = np.bincount(
-        np.concatenate([left_child[inner], right_child[inner]]).astype(np.int64),
-        minlength=len(is_leaf),
-    )
+    all_children = np.concatenate([left_child[inner], right_child[inner]]).astype(np.int64)
+    _require_one_parent(all_children, len(is_leaf))
+
+
+def _require_one_parent(children: Integers, nodes: int) -> None:
+    """Check that each node but the first is the child of one node."""
+    parent_counts = np.bincount(children, minlength=nodes)
     if np.any(parent_counts[1:] != 1):
         raise ValueError("a node of a tree does not have exactly one parent")
