@@ -19,7 +19,7 @@ Port = Annotated[
         "--port",
         min=0,
         max=65535,
-        help="The port (STREAMFLOW_CONSOLE_PORT). 0 takes a free port.",
+        help="The port (STREAMFLOW_CONSOLE_PORT). 0 means any free port.",
     ),
 ]
 
@@ -30,10 +30,10 @@ def register(app: typer.Typer) -> None:
 
 
 def console(context: typer.Context, host: Host = None, port: Port = None) -> None:
-    """Serve pages for people: who is at risk and why, a user, the portfolio.
+    """Serve web pages: the users at risk and why, one user, the portfolio, versions and drops.
 
-    The pages can be reached from this machine only, unless --host says otherwise. Then people log
-    in with an API key; 'streamflow keys create NAME --scope read' makes one.
+    By default only this machine can open the pages. With --host, other machines can open them,
+    and people log in with an API key. 'streamflow keys create NAME --scope read' makes a key.
 
     Example: streamflow console
 

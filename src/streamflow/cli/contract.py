@@ -43,7 +43,8 @@ def export_contract(
 ) -> None:
     """Write the catalog as a data contract.
 
-    What the standard has no word for stands in its customProperties. No database is needed.
+    Parts of the catalog that the standard cannot express are written as customProperties. The
+    command needs no database.
 
     Example: streamflow contract export churn.odcs.yaml --version 1.2.0
     """
@@ -65,7 +66,7 @@ def import_contract(
         str | None,
         typer.Option(
             "--label",
-            help="The label, if the contract does not name it.",
+            help="The column of the label, if the contract does not name it.",
             metavar="TABLE.COLUMN",
         ),
     ] = None,
@@ -74,8 +75,8 @@ def import_contract(
 ) -> None:
     """Write the catalog that a data contract describes.
 
-    The contract is checked by the JSON schema of the standard. No installation is changed: then
-    run migrate with the catalog.
+    The contract is checked with the JSON schema of the standard. The command changes no
+    installation. To use the new catalog, run 'streamflow --catalog FILE migrate'.
 
     Example: streamflow contract import churn.odcs.yaml --out catalog.toml
     """

@@ -23,12 +23,15 @@ Segments = Annotated[
         "--segment",
         parser=_parse_segment,
         metavar="COLUMN=CATEGORY",
-        help="Only the users of this category. Without a category: those without a value.",
+        help="Only users of this category. 'COLUMN=' means users without a value.",
     ),
 ]
 Moved = Annotated[
     Literal["up", "down"] | None,
-    typer.Option("--moved", help="Only the users whose probability moved by 5 points or more."),
+    typer.Option(
+        "--moved",
+        help="Only users whose probability moved by 5 percentage points or more.",
+    ),
 ]
 Limit = Annotated[
     int, typer.Option("--limit", min=1, max=1000, help="How many users to show at most.")
@@ -51,6 +54,9 @@ def at_risk(
 ) -> None:
     """List the users of the newest scored drop, the highest value at risk first.
 
+    The value at risk is the probability to leave, times the setting kept_value. If kept_value is
+    not set, the highest probability comes first.
+
     Example: streamflow at-risk --segment "contract_type=Two year" --moved up
     """
     from streamflow.steps.serving.at_risk import RiskFilter, list_at_risk
@@ -64,7 +70,7 @@ def at_risk(
 
 
 def user(context: typer.Context, key: EntityKey, as_json: JsonFlag = False) -> None:
-    """Show one user: values over the drops, and every answer that was given.
+    """Show one user: the values in each drop, and every answer that was given about the user.
 
     Example: streamflow user 7590-VHVEG --json
     """
@@ -76,7 +82,7 @@ def user(context: typer.Context, key: EntityKey, as_json: JsonFlag = False) -> N
 
 
 def portfolio(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """Show how many users are expected to leave, by segment and by drop.
+    """Show how many users are expected to leave, in each segment and in each drop.
 
     Example: streamflow portfolio --json
     """

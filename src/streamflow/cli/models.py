@@ -68,8 +68,9 @@ def models(
     """List the model versions with their stages and metrics, or show one version.
 
     The list also shows aliases, the date of the training data, and how much the defaults of the
-    catalog would change the predictions of each version. Of one version it shows the candidates,
-    the levels of the passport, the certificate, the honesty findings and the digests of its files.
+    catalog would change the predictions of each version. For one version, the command shows the
+    candidates, the levels of the passport, the certificate, the honesty findings and the digests
+    of its files.
 
     Example: streamflow models
 

@@ -21,7 +21,7 @@ Day = Annotated[
     datetime | None,
     typer.Argument(
         formats=["%Y-%m-%d"],
-        help="The date of a drop: show everything of it.",
+        help="The date of a drop: show this drop only, with all details.",
         show_default=False,
         metavar="DAY",
     ),
@@ -33,7 +33,10 @@ BelowDay = Annotated[
 ReportNumber = Annotated[
     int | None,
     typer.Argument(
-        min=1, help="The number of a report: show all of it.", show_default=False, metavar="N"
+        min=1,
+        help="The number of a report: show this report only, with all details.",
+        show_default=False,
+        metavar="N",
     ),
 ]
 Below = Annotated[
@@ -58,8 +61,8 @@ def drops(
 ) -> None:
     """List the drops and the folders that the inbox refused, or show one drop.
 
-    Of one drop it shows the delivered files, the revisions with what each changed, and the first
-    rows that were not loaded.
+    For one drop, the command shows the delivered files, the revisions with the columns that each
+    changed, and the first rows that were not loaded.
 
     Example: streamflow drops
 
@@ -114,7 +117,7 @@ def _format_drop(record: DropRecord) -> str:
 
 
 def catalog(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """Show the catalog: each column with its type, its promise, its words and its uses.
+    """Show the catalog: each column with its words, type, rule for values, and uses.
 
     Example: streamflow catalog --json
     """
@@ -153,6 +156,8 @@ def reports(
     as_json: JsonFlag = False,
 ) -> None:
     """List the stored reports of 'monitor' and the counts of 'skew', or show one report.
+
+    The counts say how many served values differ from the frozen ones, by cause.
 
     Example: streamflow reports
 
