@@ -1,4 +1,4 @@
-"""The console's pages for the person who keeps customers, in process."""
+"""The console's pages for the people who keep users, in process."""
 
 from __future__ import annotations
 

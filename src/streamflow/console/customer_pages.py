@@ -1,4 +1,4 @@
-"""The pages for the person who keeps customers: at risk, a user, the portfolio."""
+"""The pages for the people who keep users: at risk, one user, the portfolio."""
 
 from __future__ import annotations
 
