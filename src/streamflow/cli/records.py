@@ -157,7 +157,7 @@ def reports(
 ) -> None:
     """List the stored reports of 'monitor' and the counts of 'skew', or show one report.
 
-    The counts say how many served values differ from the frozen ones, by cause.
+    The counts of 'skew' say how many served values differ from the frozen rows, by cause.
 
     Example: streamflow reports
 
