@@ -17,7 +17,7 @@ import pytest
 from feast import FeatureStore
 from feast.repo_operations import _get_repo_contents, apply_total_with_repo_instance
 from support.frozen import create_catalog_tables, freeze, fresh_database, instant, tiny_catalog
-from support.registry import meaning
+from support.registry import meaning, stock_store
 
 from streamflow.catalog import Catalog
 from streamflow.database import Address
@@ -64,9 +64,8 @@ def repository(tmp_path: Path) -> Iterator[FeatureRepository]:
 
 def dump(folder: Path) -> dict[str, Any]:
     """The whole registry, by the call that is behind `feast registry-dump`."""
-    store = FeatureStore(repo_path=str(folder))
-    content: dict[str, Any] = store.registry.to_dict(project=store.project)
-    store.registry.write_engine.dispose()
+    with stock_store(folder) as store:
+        content: dict[str, Any] = store.registry.to_dict(project=store.project)
     return content
 
 
@@ -324,8 +323,9 @@ def test_history_has_the_columns_of_the_service_and_the_rows_of_the_question(
     fill(database)
     repository.write(SERVICES)
     repository.apply()
-    views = FeatureStore(repo_path=str(repository.folder)).list_feature_views()
-    assert sorted(view.name for view in views) == ["plan_fv", "usage_fv"]
+    with stock_store(repository.folder) as store:
+        names = sorted(view.name for view in store.list_feature_views())
+    assert names == ["plan_fv", "usage_fv"]
     asked = pl.DataFrame({"user_id": ["c", "a", "nobody", "c"]}).with_columns(
         event_timestamp=pl.lit(FIRST), known_at=pl.lit(FIRST + timedelta(days=1))
     )

@@ -17,8 +17,8 @@ import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
-from feast import FeatureStore
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, database_digest, load, run
+from support.registry import stock_store
 from support.states import JANUARY_TRAINED
 
 from streamflow.catalog import DEFAULT_PATH
@@ -117,8 +117,9 @@ def test_versions_are_the_same_elsewhere(
     )
     served = mlflow.pyfunc.load_model("models:/streamflow_churn/2").predict(rows.to_pandas())
     assert np.array_equal(served["probability"], expected)
-    services = FeatureStore(repo_path=str(platform.features.folder)).list_feature_services()
-    assert platform.catalog.service in [service.name for service in services]
+    with stock_store(platform.features.folder) as store:
+        services = [service.name for service in store.list_feature_services()]
+    assert platform.catalog.service in services
     run(
         platform, simulated_drops / "month_001", FEBRUARY
     )  # the drop that it is asked to predict for
