@@ -1,4 +1,4 @@
-"""The base of everything that a step returns, and how a notebook shows it: as a table.
+"""The base of everything that a step returns, its JSON, and how a notebook shows it: as a table.
 
 Everything is taken from the fields, so a new field is shown without a line here.
 """
@@ -6,9 +6,10 @@ Everything is taken from the fields, so a new field is shown without a line here
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time
+from datetime import date, datetime, time
 from html import escape
 from typing import Any
 
@@ -140,3 +141,16 @@ def _name_in_words(name: str) -> str:
     'Train receipt'
     """
     return re.sub(r"(?<!^)([A-Z])", r" \1", name).capitalize()
+
+
+def to_json(value: object) -> str:
+    """Return a receipt as JSON, with dates and instants in ISO form, and paths as text."""
+    return json.dumps(value, default=_to_plain_value, indent=2, ensure_ascii=False)
+
+
+def _to_plain_value(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value)

@@ -21,12 +21,12 @@ from support.chain import FEBRUARY, JANUARY, NOW, load
 from support.console_pages import STATEMENTS, Browser, browsed, text_of
 from support.states import KEY_WITH_SIGNS, SCORED, in_state
 
-from streamflow.cli.context import to_json
 from streamflow.console.pages import STATIC_FOLDER, user_address
 from streamflow.console.server import require_keys_off_loopback
 from streamflow.database import connect
 from streamflow.errors import FilterInvalid, SettingsInvalid
 from streamflow.platform import Platform, open_platform
+from streamflow.receipt import to_json
 from streamflow.settings import load_settings
 from streamflow.steps.data.forget import forget
 from streamflow.steps.serving.at_risk import Position, RiskFilter, list_at_risk

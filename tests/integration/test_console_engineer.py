@@ -22,7 +22,6 @@ from support.chain import JANUARY, copy_drop, load
 from support.console_pages import STATEMENTS, Browser, browsed, text_of
 from support.states import THREE_VERSIONS, in_state
 
-from streamflow.cli.context import to_json
 from streamflow.console import service_pages
 from streamflow.console.catalog_page import COLUMNS_SHOWN
 from streamflow.core.data.catalog_overview import describe_catalog
@@ -34,6 +33,7 @@ from streamflow.core.monitoring.report import Report, ReportEvidence, to_values
 from streamflow.database import connect
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform, open_platform
+from streamflow.receipt import to_json
 from streamflow.steps.data.drop_record import list_drops, read_drop
 from streamflow.steps.monitoring.stored_reports import list_reports, read_report
 from streamflow.steps.promotion.promote import promote

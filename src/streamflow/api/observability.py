@@ -12,15 +12,15 @@ from time import perf_counter
 from typing import Any
 
 from fastapi.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from streamflow.api.metrics import Metrics
 from streamflow.api.traces import Traces
 from streamflow.web.host_check import SECURITY_HEADERS
-from streamflow.web.request_context import NOTES, Notes
+from streamflow.web.observed_answer import REQUEST_ID_HEADER, observe_answer
+from streamflow.web.request_context import Notes
 
-REQUEST_ID_HEADER = b"x-request-id"
 WELL_FORMED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -47,28 +47,16 @@ class RequestObserver:
             await self._app(scope, receive, send)
             return
         notes = Notes(request_id=_choose_request_id(scope["headers"]))
-        scope[NOTES] = notes
-        status = 0
-        unforeseen_error: Exception | None = None
         started_at = perf_counter()
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                id_header = (REQUEST_ID_HEADER, notes.request_id.encode())
-                message["headers"] = [*message.get("headers", ()), id_header]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_with_id)
-        # The error stays here: the server would log its message, which may quote a value.
-        except Exception as error:  # noqa: BLE001
-            notes.error = "unforeseen"
-            unforeseen_error = error
-            if not status:
-                await _answer_unforeseen(scope, receive, send_with_id)
-        self._record(scope, notes, status, started_at, unforeseen_error)
+        answer = await observe_answer(
+            self._app,
+            scope,
+            receive,
+            send,
+            notes=notes,
+            answer_unforeseen=_answer_unforeseen,
+        )
+        self._record(scope, notes, answer.status, started_at, answer.unforeseen_error)
 
     def _record(
         self,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamflow.cli.printable import printable
+from streamflow.receipt import to_json
 
 if TYPE_CHECKING:
     from streamflow.platform import Platform
@@ -91,19 +91,6 @@ def show(receipt: object, *, as_json: bool, text: Callable[[Any], str]) -> None:
 def print_text(text: str) -> None:
     """Print a text on stdout at once. A terminal obeys no character of it."""
     print(printable(text), flush=True)
-
-
-def to_json(value: object) -> str:
-    """Return a receipt as JSON, with dates and instants in ISO form, and paths as text."""
-    return json.dumps(value, default=_to_plain_value, indent=2, ensure_ascii=False)
-
-
-def _to_plain_value(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return str(value)
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

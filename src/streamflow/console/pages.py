@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from streamflow.console.navigation import NAVIGATION
 from streamflow.console.sessions import COOKIE, Visitor
 from streamflow.console.state import ConsoleState
 from streamflow.console.tables import PageTable, find_table, write_csv
+from streamflow.receipt import to_json
 from streamflow.web.request_context import notes_of
 
 # Nothing but files of this console: no inline script, no inline style, no different host.
@@ -168,19 +167,6 @@ def user_address(key: str) -> str:
     '/users/a%2Fb%3Fc'
     """
     return f"/users/{quote(key, safe='')}"
-
-
-def to_json(receipt: object) -> str:
-    """Write a receipt as JSON, as the command line does."""
-    return json.dumps(receipt, default=_to_plain_value, indent=2, ensure_ascii=False)
-
-
-def _to_plain_value(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return str(value)
 
 
 def problem_page(

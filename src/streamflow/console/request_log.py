@@ -9,11 +9,12 @@ import os
 from time import perf_counter
 
 from fastapi.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from streamflow.web.host_check import SECURITY_HEADERS
-from streamflow.web.request_context import NOTES, Notes
+from streamflow.web.observed_answer import observe_answer
+from streamflow.web.request_context import Notes
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
 
@@ -31,38 +32,26 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         notes = Notes(request_id=os.urandom(16).hex())
-        scope[NOTES] = notes
-        status = 0
-        unforeseen_error: Exception | None = None
         started_at = perf_counter()
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                id_header = (b"x-request-id", notes.request_id.encode())
-                message["headers"] = [*message.get("headers", ()), id_header]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_with_id)
-        # The error stays here: the server would log its message, which may quote a value.
-        except Exception as error:  # noqa: BLE001
-            notes.error = "unforeseen"
-            unforeseen_error = error
-            if not status:
-                await _answer_unforeseen(notes)(scope, receive, send_with_id)
+        answer = await observe_answer(
+            self._app,
+            scope,
+            receive,
+            send,
+            notes=notes,
+            answer_unforeseen=_answer_unforeseen(notes),
+        )
         fields = {
             "request_id": notes.request_id,
             "method": scope["method"] if scope["method"] in METHODS else "other",
             "path": getattr(scope.get("route"), "path_format", "unmatched"),
-            "status": status,
+            "status": answer.status,
             "ms": round((perf_counter() - started_at) * 1000, 1),
         }
         optional_fields = {"error": notes.error, "caller": notes.caller}
         fields |= {name: value for name, value in optional_fields.items() if value is not None}
-        if unforeseen_error is not None:
-            self._log.error("request", **fields, exc_info=unforeseen_error)
+        if answer.unforeseen_error is not None:
+            self._log.error("request", **fields, exc_info=answer.unforeseen_error)
         else:
             self._log.info("request", **fields)
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.cli.context import print_table, show, to_json
+from streamflow.cli.context import print_table, show
 from streamflow.cli.printable import one_line, printable
+from streamflow.receipt import to_json
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\rforged\u202egnp\x7f"
 
