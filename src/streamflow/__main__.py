@@ -7,41 +7,24 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
+from streamflow.interrupts import repeated_until_seen
 
 # The exit code of a shell for a command that SIGINT ended.
 INTERRUPTED_EXIT_CODE = 130
-REPEAT_AFTER_S = 0.05
 INTERRUPTED = "interrupted: what was not committed is rolled back; you can run the command again"
 
 
 def main() -> None:
     """Run the command line. Ctrl-C ends it with one line and the exit code 130."""
-    sys.unraisablehook = repeat_lost_interrupt
     try:
-        from streamflow.cli.app import main as run_command_line
+        with repeated_until_seen():
+            from streamflow.cli.app import main as run_command_line
 
-        run_command_line()
+            run_command_line()
     except KeyboardInterrupt:
         _end_interrupted()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        sys.unraisablehook = sys.__unraisablehook__
-
-
-def repeat_lost_interrupt(lost: UnraisableHookArgs) -> None:
-    """Raise Ctrl-C again a moment later if it came where Python can only print an exception.
-
-    Such a place is a callback of the memory management. Without this the command would go on.
-    """
-    if not issubclass(lost.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(lost)
-        return
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, REPEAT_AFTER_S)
 
 
 def _end_interrupted() -> NoReturn:

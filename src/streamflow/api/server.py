@@ -15,7 +15,6 @@ from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -30,9 +29,9 @@ from streamflow.settings import load_settings, temporary_environment
 from streamflow.warehouse.roles import API
 from streamflow.web.active_keys import KeyRing
 from streamflow.web.client_timeouts import set_client_timeout
-from streamflow.web.http_protocol import HttpProtocol
 from streamflow.web.key_requirement import keys_are_needed
 from streamflow.web.logs import open_log
+from streamflow.web.uvicorn_server import list_options, run_one_process
 
 VENDOR_VARIABLES = {
     # Without this, MLflow writes its lines past our log.
@@ -47,17 +46,8 @@ VENDOR_VARIABLES = {
 # of a version can delay a request. Python's own interval of 5 ms adds up.
 THREAD_SWITCH_S = 0.0005
 
-# How long the server waits for the requests that it is answering when a signal arrives.
-SHUTDOWN_TIMEOUT_S = 10
-
-# A connection without a request is closed after this time.
-IDLE_CONNECTION_S = 15
-
 # The variable that names the folder in which workers count their metrics together.
 SHARED_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-
-# The exit code of uvicorn itself, which has logged the reason.
-START_FAILED_EXIT_CODE = 3
 
 MAX_OPEN_FILES = 65_536
 
@@ -77,48 +67,13 @@ def serve(platform: Platform, host: str, port: int, *, flag_settings: Mapping[st
         closing.enter_context(temporary_environment(VENDOR_VARIABLES))
         _raise_file_limit()
         workers = platform.settings.api_workers
-        target: Any
+        options = list_options(host, port, platform.settings.log_level)
         if workers == 1:
-            target = _build_application(platform, host)
+            run_one_process(_build_application(platform, host), options)
         else:
-            target = "streamflow.api.server:worker"
             _prepare_workers(platform, host, flag_settings, closing)
-        options: dict[str, Any] = {
-            "factory": workers > 1,
-            "workers": workers,
-            "host": host,
-            "port": port,
-            "http": HttpProtocol,
-            "ws": "none",
-            # The lines of uvicorn go where `open_log` sends them.
-            "log_config": None,
-            "log_level": platform.settings.log_level,
-            "access_log": False,
-            "server_header": False,
-            # Nothing in the API reads the address of a client.
-            "proxy_headers": False,
-            "timeout_keep_alive": IDLE_CONNECTION_S,
-            "timeout_graceful_shutdown": SHUTDOWN_TIMEOUT_S,
-        }
-        if workers == 1:
-            _run_single(uvicorn.Server(uvicorn.Config(target, **options)))
-        else:
-            uvicorn.run(target, **options)
-
-
-def _run_single(server: uvicorn.Server) -> None:
-    """Run the server of one process until a signal arrives.
-
-    Ctrl-C before the server has started is raised as KeyboardInterrupt. (`uvicorn.run` would
-    report a failed start.) Afterwards Ctrl-C is the ordinary end.
-    """
-    try:
-        server.run()
-    except KeyboardInterrupt:
-        if not server.started:
-            raise
-    if not server.started:
-        sys.exit(START_FAILED_EXIT_CODE)
+            target = "streamflow.api.server:worker"
+            uvicorn.run(target, factory=True, workers=workers, **options)
 
 
 def _prepare_workers(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 
 from streamflow.errors import DiskFull, StreamflowError
+from streamflow.interrupts import is_caused_by_interrupt
 
 DISK_FULL_NUMBERS = (errno.ENOSPC, errno.EDQUOT)
 # Why the system refuses a path that a user or an administrator chose. A file that is missing is
@@ -29,22 +29,10 @@ INTERRUPTED_EXIT_CODE = 130  # typer ends a command with it after Ctrl-C
 
 
 def was_interrupted(error: BaseException) -> bool:
-    """Return whether Ctrl-C is the cause of an error, or of an exit with the code 130.
-
-    Ctrl-C can make the code fail that closes files and connections. The error of that code then
-    hides the interrupt, but Python stores the interrupt as its context.
-    """
+    """Return whether Ctrl-C is the cause of an error, or of an exit with the code 130."""
     if isinstance(error, SystemExit) and error.code != INTERRUPTED_EXIT_CODE:
         return False
-    return any(isinstance(cause, KeyboardInterrupt) for cause in _list_causes(error))
-
-
-def _list_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and the errors during whose handling it was raised, the newest first."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
+    return is_caused_by_interrupt(error)
 
 
 def explain_system_error(error: Exception) -> StreamflowError | None:

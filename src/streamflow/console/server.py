@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 
-import uvicorn
-
 from streamflow.console.app import create_app
 from streamflow.console.state import open_state
 from streamflow.database import connect
@@ -16,12 +14,9 @@ from streamflow.settings import Settings
 from streamflow.web.active_keys import KeyRing
 from streamflow.web.client_timeouts import set_client_timeout
 from streamflow.web.host_check import is_loopback
-from streamflow.web.http_protocol import HttpProtocol
 from streamflow.web.key_requirement import keys_are_needed
 from streamflow.web.logs import open_log
-
-IDLE_CONNECTION_S = 15
-SHUTDOWN_TIMEOUT_S = 10
+from streamflow.web.uvicorn_server import list_options, run_one_process
 
 
 def require_keys_off_loopback(settings: Settings, host: str) -> None:
@@ -59,17 +54,5 @@ def serve_console(platform: Platform, host: str, port: int) -> None:
             open_connection = partial(connect, platform.address, autocommit=True)
             keys = closing.enter_context(KeyRing(open_connection, log.warning).keep_reading())
         state = closing.enter_context(open_state(platform, keys))
-        uvicorn.run(
-            create_app(state, log, host=host),
-            host=host,
-            port=port,
-            http=HttpProtocol,
-            ws="none",
-            log_config=None,
-            log_level=settings.log_level,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=IDLE_CONNECTION_S,
-            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
-        )
+        options = list_options(host, port, settings.log_level)
+        run_one_process(create_app(state, log, host=host), options)
