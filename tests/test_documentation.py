@@ -77,6 +77,10 @@ def _runs() -> list[tuple[str, bool]]:
     return runs
 
 
+# A page with such a command begins with an empty database, in place of one with our own catalog.
+OWN_CATALOG = ("export STREAMFLOW_CATALOG=", "streamflow --catalog catalog.toml run ")
+
+
 @pytest.mark.parametrize(
     ("page", "is_real"),
     _runs(),
@@ -95,7 +99,7 @@ def test_a_page_shows_what_its_commands_print(
     if is_real:
         (tmp_path / "data").symlink_to(request.getfixturevalue("real_drops"))
     has_own_catalog = any(
-        command.text.startswith("export STREAMFLOW_CATALOG=")
+        command.text.startswith(OWN_CATALOG)
         for block in _blocks(page)
         for command in block.commands
     )
