@@ -18,8 +18,8 @@ with a fresh installation, and compares the output line by line. The rules for a
 - `streamflow run` runs its three steps without Prefect's server. `streamflow serve` and a `curl`
   to port 8000 use an API that is started on a free port. `export NAME=VALUE` holds until the end
   of the page.
-- A page with `export STREAMFLOW_CATALOG=…` begins with an empty database, a different page with one
-  that is migrated already.
+- A page with `streamflow --catalog catalog.toml run` or `export STREAMFLOW_CATALOG=…` begins with
+  an empty database, a different page with one that is migrated already.
 - The folder has links to `tests` and `docs`, like a clone.
 """
 
