@@ -16,12 +16,13 @@ from streamflow.catalog import FileFormat
 from streamflow.catalog.file_format import BLANKS
 from streamflow.catalog.file_kinds import FileKind
 from streamflow.core.data.cell_forms import canonical_cell
-from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, Family, guess_family
+from streamflow.core.onboarding.cell_style import Family, guess_family
 from streamflow.core.onboarding.column_profile import CellCount
 
 KEPT_VALUES = 100  # distinct values of a column that are counted one by one
 LAST_ROWS = 100  # rows of a batch among which a row of sums is looked for
 FIRST_ROWS = 1_000  # rows among which a repeated cell is looked for first
+FAMILY_VALUES = 300  # distinct values by which the kind of a column is guessed; most of them decide
 FEW_REPEATS = 0.05  # share of the rows that may repeat a key in a file of one row per key
 ODD_VALUES = 1_000  # distinct values that are not of their column's type, kept one by one
 # Blanks, and characters that cannot be seen: an id with one of them looks like a different id.
@@ -74,7 +75,7 @@ class ColumnTally:
         """Guess the kind of values of the column from the first batch with a value."""
         if self.family is not None:
             return
-        first_values = cells.drop_nulls().unique(maintain_order=True).head(SAMPLED_VALUES)
+        first_values = cells.drop_nulls().unique(maintain_order=True).head(FAMILY_VALUES)
         text = pl.col("text")
         forms = pl.DataFrame({"text": first_values.str.strip_chars(BLANKS)}).select(
             text,
