@@ -17,11 +17,14 @@ from packaging.requirements import Requirement
 from streamflow.core.data.counts import count_of
 from streamflow.database import data_folder, find_orphaned_servers
 from streamflow.files.home_catalog import load_home_catalog
+from streamflow.packages import DISTRIBUTION, MODULES_OF_EXTRA
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
 
 MIN_FREE_GB = 2  # the demo takes half of it
-VENDORS = ("streamflow", "mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
+# The share of the packages of an extra that may be missing if somebody asked for the extra.
+MAX_MISSING_SHARE = 0.5
+VENDORS = (DISTRIBUTION, "mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
 PROBE_TIMEOUT_S = 2.0
 WRITABLE_BY_OTHERS = 0o022  # the write bits of the group and of everybody
 
@@ -37,20 +40,45 @@ def check_python(_settings: Settings) -> Finding:
 
 
 def check_versions(_settings: Settings) -> Finding:
-    """Check that the declared distributions are installed, in versions that were tested."""
-    requirements = [Requirement(text) for text in requires("streamflow") or ()]
-    problems = []
-    for requirement in requirements:
-        is_needed = requirement.marker is None or requirement.marker.evaluate()
-        if is_needed and (problem := _describe_problem(requirement)):
-            problems.append(problem)
+    """Check that the declared distributions are installed, in versions that were tested.
+
+    An extra that nobody asked for may be missing. Nothing records what was asked for, so an extra
+    counts as installed if most of its packages are.
+    """
+    problems = _list_problems("")
+    extras = []
+    for extra in MODULES_OF_EXTRA:
+        problems_of_extra = _list_problems(extra)
+        if len(problems_of_extra) <= len(_list_requirements(extra)) * MAX_MISSING_SHARE:
+            extras.append(extra)
+            problems += problems_of_extra
     installed = ", ".join(f"{name} {_read_version(name) or 'missing'}" for name in VENDORS)
     return Finding(
         subject="versions",
         state=ok_or_wrong(not problems),
-        text="; ".join([*problems, installed]),
-        remedy="Run 'make setup'.",
+        text="; ".join([*dict.fromkeys(problems), f"extras: {' '.join(extras)}", installed]),
+        remedy=f"Run 'make setup', or pip install '{DISTRIBUTION}[{','.join(extras) or 'all'}]'.",
     )
+
+
+def _list_problems(extra: str) -> list[str]:
+    """Return what is missing or has a version that was not tested, of the packages of an extra."""
+    problems = map(_describe_problem, _list_requirements(extra))
+    return [problem for problem in problems if problem]
+
+
+def _list_requirements(extra: str) -> list[Requirement]:
+    """Return the requirements that an extra adds on this machine; "" stands for those of all."""
+    requirements = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
+    return [
+        requirement
+        for requirement in requirements
+        if _is_needed(requirement, extra) and not (extra and _is_needed(requirement, ""))
+    ]
+
+
+def _is_needed(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 def _read_version(name: str) -> str | None:
