@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import Cluster
 from support.api import asked
+from support.processes import wait_for
 from support.states import JANUARY_SERVED, in_state
 
 from streamflow.errors import PackagesMissing
@@ -145,7 +146,9 @@ def test_serve_alone_answers_as_the_whole_installation_does(
         process = running(command, environment={**os.environ, **variables}, log=log)
         child = closing.enter_context(process)
         base = f"http://127.0.0.1:{port}"
-        wait_until_ready(f"{base}/ready", child, name="the API", log=log)
+        wait_until_ready(f"{base}/health", child, name="the API", log=log)
+        ready = wait_for(lambda: asked(f"{base}/ready").status == 200)
+        assert ready, asked(f"{base}/ready").body
         answer = asked(f"{base}/predict", {"user_id": USER})
     assert answer.status == 200, answer.body
     expected = predict(served, USER, now=datetime.now(UTC))

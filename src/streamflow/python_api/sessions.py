@@ -53,7 +53,10 @@ def open_session(
                 try:
                     yield platform
                 except ModuleNotFoundError as error:
-                    raise explain_missing_package(error) or error from error
+                    explained = explain_missing_package(error)
+                    if explained is None:
+                        raise
+                    raise explained from error
                 finally:
                     forget_tracking_uri()
         finally:
