@@ -7,30 +7,30 @@ from streamflow.errors import PackagesMissing
 # The name of this package for pip. PyPI's `streamflow` is a different project.
 DISTRIBUTION = "streamflow-churn"
 
-# Extra of pyproject.toml -> the modules of the packages that it brings and that streamflow imports
-# or starts. The smaller extra stands first.
-_MODELS = ("pandas", "scipy", "skops", "sklearn", "treelite")
-_WEB = (
-    "fastapi",
-    "httptools",
-    "opentelemetry",
-    "prometheus_client",
-    "starlette",
-    "structlog",
-    "uvicorn",
-)
-_TABLES = ("alembic", "pandera", "polars", "pyarrow", "sqlalchemy")
+# Extra of pyproject.toml -> the modules of the packages that it adds and that streamflow imports or
+# starts. Each extra also brings those of the extras before it.
 MODULES_OF_EXTRA: dict[str, tuple[str, ...]] = {
-    "serve": (*_MODELS, *_WEB, "mlflow"),
-    "console": (*_MODELS, *_WEB, *_TABLES, "jinja2", "markupsafe", "mlflow"),
+    "serve": (
+        "fastapi",
+        "httptools",
+        "mlflow",
+        "opentelemetry",
+        "pandas",
+        "prometheus_client",
+        "scipy",
+        "skops",
+        "sklearn",
+        "starlette",
+        "structlog",
+        "treelite",
+        "uvicorn",
+    ),
+    "console": ("alembic", "jinja2", "markupsafe", "pandera", "polars", "pyarrow", "sqlalchemy"),
     "train": (
-        *_MODELS,
-        *_TABLES,
         "adbc_driver_postgresql",
         "feast",
         "jsonschema",
         "matplotlib",
-        "mlflow",
         "open_data_contract_standard",
         "openpyxl",
         "pgparse",
@@ -43,25 +43,25 @@ MODULES_OF_EXTRA: dict[str, tuple[str, ...]] = {
         "yaml",
     ),
 }
-# The extra that brings the packages of all others.
-ALL_EXTRAS = "all"
+# The extras from the smallest to the largest.
+EXTRAS = tuple(MODULES_OF_EXTRA)
 
 
-def find_extra(module: str, *, preferred: str = "") -> str | None:
+def find_extra(module: str, *, at_least: str = EXTRAS[0]) -> str | None:
     """Return the extra that brings a module, such as feast.infra; None if none does.
 
     Args:
         module: the name of the module
-        preferred: the extra of the work that needs the module
+        at_least: the extra of the work that needs the module
 
-    >>> find_extra("polars"), find_extra("polars", preferred="train"), find_extra("of_nobody")
+    >>> find_extra("polars"), find_extra("polars", at_least="train"), find_extra("of_nobody")
     ('console', 'train', None)
     """
     package = module.partition(".")[0]
-    extras = [extra for extra, modules in MODULES_OF_EXTRA.items() if package in modules]
-    if not extras:
-        return None
-    return preferred if preferred in (*extras, ALL_EXTRAS) else extras[0]
+    for extra, modules in MODULES_OF_EXTRA.items():
+        if package in modules:
+            return max(extra, at_least, key=EXTRAS.index)
+    return None
 
 
 def missing_packages(subject: str, extra: str, *, alternative: str = "") -> PackagesMissing:
@@ -78,19 +78,19 @@ def missing_packages(subject: str, extra: str, *, alternative: str = "") -> Pack
 
 
 def explain_missing_package(
-    error: ModuleNotFoundError, *, preferred: str = ""
+    error: ModuleNotFoundError, *, at_least: str = EXTRAS[0]
 ) -> PackagesMissing | None:
     """Return our error for an import that failed because an extra is not installed.
 
     Args:
         error: the failed import
-        preferred: the extra of the work that imports the module
+        at_least: the extra of the work that imports the module
 
     Returns:
         None if no extra brings the module.
     """
     name = error.name or ""
-    extra = find_extra(name, preferred=preferred)
+    extra = find_extra(name, at_least=at_least)
     if extra is None:
         return None
     return missing_packages(f"the package {name.partition('.')[0]}", extra)

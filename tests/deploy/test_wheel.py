@@ -21,8 +21,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import streamflow
-from streamflow.cli.command_groups import EXTRAS, GROUPS
-from streamflow.packages import ALL_EXTRAS, DISTRIBUTION, MODULES_OF_EXTRA, find_extra
+from streamflow.cli.command_groups import EXTRA_OF_COMMAND, GROUPS
+from streamflow.packages import DISTRIBUTION, EXTRAS, MODULES_OF_EXTRA, find_extra
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -82,7 +82,7 @@ def test_the_wheel_says_its_name_its_version_and_its_extras(wheel: Path) -> None
         metadata = HeaderParser().parsestr(archive.read(f"{INFO}/METADATA").decode())
         commands = archive.read(f"{INFO}/entry_points.txt").decode()
     assert (metadata["Name"], metadata["Version"]) == (DISTRIBUTION, streamflow.__version__)
-    assert set(metadata.get_all("Provides-Extra") or ()) == {*MODULES_OF_EXTRA, ALL_EXTRAS}
+    assert set(metadata.get_all("Provides-Extra") or ()) == {*EXTRAS, "all"}
     assert "streamflow = streamflow.__main__:main" in commands
 
 
@@ -92,8 +92,8 @@ def list_requirements(extra: str) -> dict[str, str]:
     requirements = {}
     for requirement in map(Requirement, texts):
         if requirement.name == DISTRIBUTION:
-            for name in requirement.extras:
-                requirements |= list_requirements(name)
+            (smaller,) = requirement.extras
+            requirements |= list_requirements(smaller)
         else:
             requirements[canonicalize_name(requirement.name)] = str(requirement)
     return requirements
@@ -127,22 +127,20 @@ def test_each_module_that_we_import_is_in_the_default_or_in_an_extra(
     assert unknown == {"psycopg_pool", "pydantic_core"}  # they come with psycopg and pydantic
 
 
-def test_the_modules_of_an_extra_are_those_of_its_packages(owners: dict[str, set[str]]) -> None:
+def test_an_extra_brings_the_packages_of_its_modules_and_the_smaller_extra(
+    owners: dict[str, set[str]],
+) -> None:
+    smaller: set[str] = set()
     for extra, modules in MODULES_OF_EXTRA.items():
         required = set(list_requirements(extra))
+        assert smaller <= required
         for module in set(modules) - INDIRECT:
-            assert owners[module] & required, f"{extra}: {module} is of {sorted(owners[module])}"
-
-
-def test_a_package_of_several_extras_has_one_range_of_versions() -> None:
-    ranges: dict[str, str] = list_requirements("")
-    for extra in MODULES_OF_EXTRA:
-        for name, requirement in list_requirements(extra).items():
-            first = Requirement(ranges.setdefault(name, requirement))
-            assert Requirement(requirement).specifier == first.specifier, (extra, name)
+            assert owners[module] & (required - smaller), f"{extra}: {module}"
+        smaller = required
+    assert set(list_requirements("all")) == smaller
 
 
 def test_each_command_with_an_extra_of_its_own_exists() -> None:
     commands = {command for group in GROUPS.values() for command in group}
-    assert set(EXTRAS) <= commands
-    assert set(EXTRAS.values()) <= {*MODULES_OF_EXTRA, ALL_EXTRAS}
+    assert set(EXTRA_OF_COMMAND) <= commands
+    assert set(EXTRA_OF_COMMAND.values()) <= set(EXTRAS)

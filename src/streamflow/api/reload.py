@@ -222,6 +222,6 @@ def _describe_reason(error: Exception) -> str:
     """Return why a version cannot be loaded, for clients: only our own errors have their text."""
     explained: Exception | None = None
     if isinstance(error, ModuleNotFoundError):
-        explained = explain_missing_package(error, preferred="serve")
+        explained = explain_missing_package(error)
     shown = explained or error
     return shown.message if isinstance(shown, StreamflowError) else type(shown).__name__

@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from streamflow.packages import ALL_EXTRAS, explain_missing_package
+from streamflow.packages import explain_missing_package
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Start here": ("demo", "init", "run", "train", "predict"),
@@ -51,14 +51,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 
 # The extra of pyproject.toml that a command needs; of a command that is not here it is `train`.
-EXTRAS = {
+EXTRA_OF_COMMAND = {
     "console": "console",
-    "demo": ALL_EXTRAS,
     "explain": "serve",
     "models": "serve",
     "predict": "serve",
     "serve": "serve",
-    "up": ALL_EXTRAS,
 }
 
 # No first sentence is longer. A narrow terminal wraps the sentence, and does not cut it.
@@ -76,8 +74,8 @@ class GroupedCommands(TyperGroup):
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
-            extra = EXTRAS.get(ctx.invoked_subcommand, "train")
-            explained = explain_missing_package(error, preferred=extra)
+            extra = EXTRA_OF_COMMAND.get(ctx.invoked_subcommand, "train")
+            explained = explain_missing_package(error, at_least=extra)
             if explained is None:
                 raise
             raise explained from error

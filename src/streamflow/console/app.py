@@ -150,7 +150,7 @@ def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:
     @app.exception_handler(ModuleNotFoundError)
     async def show_missing_package(request: Request, error: ModuleNotFoundError) -> Response:
         """Say which extra to install for a page that needs more packages than the others."""
-        explained = explain_missing_package(error, preferred="train")
+        explained = explain_missing_package(error, at_least="train")
         if explained is None:
             raise error
         return await show_own_error(request, explained)

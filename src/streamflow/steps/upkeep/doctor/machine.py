@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from streamflow.core.data.counts import count_of
 from streamflow.database import data_folder, find_orphaned_servers
 from streamflow.files.home_catalog import load_home_catalog
-from streamflow.packages import DISTRIBUTION, MODULES_OF_EXTRA
+from streamflow.packages import DISTRIBUTION, EXTRAS
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
 
@@ -43,42 +43,37 @@ def check_versions(_settings: Settings) -> Finding:
     """Check that the declared distributions are installed, in versions that were tested.
 
     An extra that nobody asked for may be missing. Nothing records what was asked for, so an extra
-    counts as installed if most of its packages are.
+    counts as installed if most of the packages that it adds to the smaller one are.
     """
-    problems = _list_problems("")
-    extras = []
-    for extra in MODULES_OF_EXTRA:
-        problems_of_extra = _list_problems(extra)
-        if len(problems_of_extra) <= len(_list_requirements(extra)) * MAX_MISSING_SHARE:
-            extras.append(extra)
-            problems += problems_of_extra
+    problems: list[str] = []
+    installed_extra = ""
+    smaller_requirements: list[Requirement] = []
+    for extra in ("", *EXTRAS):
+        requirements = _list_requirements(extra)
+        smaller_names = {requirement.name for requirement in smaller_requirements}
+        added = [each for each in requirements if each.name not in smaller_names]
+        missing_or_untested = list(filter(None, map(_describe_problem, added)))
+        if not extra or len(missing_or_untested) <= len(added) * MAX_MISSING_SHARE:
+            installed_extra = extra
+            problems += missing_or_untested
+        smaller_requirements = requirements
     installed = ", ".join(f"{name} {_read_version(name) or 'missing'}" for name in VENDORS)
     return Finding(
         subject="versions",
         state=ok_or_wrong(not problems),
-        text="; ".join([*dict.fromkeys(problems), f"extras: {' '.join(extras)}", installed]),
-        remedy=f"Run 'make setup', or pip install '{DISTRIBUTION}[{','.join(extras) or 'all'}]'.",
+        text="; ".join([*problems, f"extra: {installed_extra or 'none'}", installed]),
+        remedy=f"Run 'make setup', or pip install '{DISTRIBUTION}[{installed_extra}]'.",
     )
 
 
-def _list_problems(extra: str) -> list[str]:
-    """Return what is missing or has a version that was not tested, of the packages of an extra."""
-    problems = map(_describe_problem, _list_requirements(extra))
-    return [problem for problem in problems if problem]
-
-
 def _list_requirements(extra: str) -> list[Requirement]:
-    """Return the requirements that an extra adds on this machine; "" stands for those of all."""
-    requirements = [Requirement(text) for text in requires(DISTRIBUTION) or ()]
+    """Return what an extra requires on this machine, the default included; "": the default."""
+    requirements = map(Requirement, requires(DISTRIBUTION) or ())
     return [
         requirement
         for requirement in requirements
-        if _is_needed(requirement, extra) and not (extra and _is_needed(requirement, ""))
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra})
     ]
-
-
-def _is_needed(requirement: Requirement, extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 def _read_version(name: str) -> str | None:
