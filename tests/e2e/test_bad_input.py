@@ -374,7 +374,7 @@ def test_a_number_that_the_database_cannot_hold_is_refused(
 ) -> None:
     said = call(*command, str(2**63))
     assert said.returncode == 2
-    assert "is not in the range" in said.stderr
+    assert f"less than or equal to {2**63 - 1}" in said.stderr
 
 
 def test_an_unknown_as_of_is_answered_with_what_there_is(
