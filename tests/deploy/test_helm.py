@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import stat
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ from streamflow.cli.app import app
 from streamflow.errors import SettingsInvalid
 from streamflow.services.programs import PROGRAMS_BY_NAME
 from streamflow.settings import Settings, load_settings
+from streamflow.steps.upkeep.doctor.machine import check_home
 from streamflow.web.host_check import allowed_hosts
 
 # The oldest Kubernetes of Chart.yaml, and the newest one whose schemas are installed.
@@ -52,6 +55,7 @@ PORTS = {
 # The variables that compose.yaml does not need, and why.
 ADDITIONAL = {
     "POD_IP",  # a scraper and a probe name the address of the pod as the host
+    "STREAMFLOW_HOME",  # everybody may write to a mounted folder, so it lies below one
     "PGSSLMODE",  # the server is not in the same machine
     "STREAMFLOW_MLFLOW_DATABASE",  # the server is somebody else's, and so are the names
 }
@@ -282,8 +286,7 @@ def test_the_checks_and_the_folders_are_in_the_image(rendered: Rendered) -> None
     for pod in rendered.pods.values():
         mounts = {mount["mountPath"] for mount in pod.container["volumeMounts"]}
         assert mounts >= {"/tmp", "/state", "/secrets"}  # noqa: S108  # of the container
-        written = {image_variables()[name] for name in ("HOME", "STREAMFLOW_HOME", "MPLCONFIGDIR")}
-        assert written <= mounts
+        assert {image_variables()[name] for name in ("HOME", "MPLCONFIGDIR")} <= mounts
         volumes = {volume["name"] for volume in pod.spec["volumes"]}
         containers = [pod.container, *pod.spec["initContainers"]]
         mounted = {mount["name"] for part in containers for mount in part["volumeMounts"]}
@@ -298,13 +301,13 @@ def test_the_rendered_variables_are_settings_that_streamflow_knows(
 ) -> None:
     set_environment(monkeypatch, rendered.pods[service].variables)
     settings = load_settings()
-    assert settings.home == Path("/state")
+    assert settings.home == Path("/state/home")
     assert settings.database_url is not None
     given = {name for name in Settings.model_fields if settings.origin(name) != "default"}
     variables = [
         name for name in rendered.pods[service].variables if name.startswith("STREAMFLOW_")
     ]
-    assert len(given) == len(variables) + len({"STREAMFLOW_HOME"})
+    assert len(given) == len(variables)
     if service == "api":
         hosts = allowed_hosts("0.0.0.0", settings.api_allowed_hosts)  # noqa: S104
         name = f"{RELEASE}-streamflow-api"
@@ -384,14 +387,28 @@ def test_no_password_is_rendered_and_each_secret_exists_before(rendered: Rendere
     assert rendered.of_kind("ServiceAccount") == []
     for pod in rendered.pods.values():
         assert not [name for name in pod.variables if "PASSWORD" in name]
-        (copy,) = pod.spec["initContainers"]
-        assert copy["command"] == [
-            "install",
-            "-m",
-            "0600",
-            "/run/secrets/postgresql/pgpass",
-            pod.variables["PGPASSFILE"],
-        ]
+        assert pod.variables["PGPASSFILE"] == "/secrets/pgpass"
+
+
+def test_the_first_container_prepares_files_that_only_we_can_read_or_write(
+    minimal: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    containers = [pod.spec["initContainers"][0] for pod in minimal.pods.values()]
+    for folder in ("run/secrets/postgresql", "secrets", "state"):
+        (tmp_path / folder).mkdir(parents=True)
+    # So does Kubernetes mount a volume.
+    (tmp_path / "state").chmod(0o2777)
+    (tmp_path / "run/secrets/postgresql/pgpass").write_text("*:*:*:streamflow:x")
+    (command,) = {container["command"][2] for container in containers}
+    here = re.sub(r" /(run|secrets|state)", rf" {tmp_path}/\1", command)
+    for _ in range(2):  # the second time the pod starts anew, with its volume
+        subprocess.run(["/bin/sh", "-c", here], check=True)
+    assert stat.S_IMODE((tmp_path / "secrets/pgpass").stat().st_mode) == 0o600
+    assert minimal.pods["api"].variables["STREAMFLOW_HOME"] == "/state/home"
+    monkeypatch.setenv("STREAMFLOW_HOME", str(tmp_path / "state/home"))
+    assert check_home(load_settings()).state == "ok"
+    monkeypatch.setenv("STREAMFLOW_HOME", str(tmp_path / "state"))
+    assert check_home(load_settings()).is_wrong
 
 
 def test_the_object_store_is_for_mlflow_alone(everything: Rendered) -> None:
@@ -403,7 +420,8 @@ def test_the_object_store_is_for_mlflow_alone(everything: Rendered) -> None:
 
 
 def test_mlflow_and_the_worker_have_the_same_volume_of_artifacts(minimal: Rendered) -> None:
-    claims = [claim_of(minimal.pods[name], "/state/artifacts") for name in ("mlflow", "prefect")]
+    places = {"mlflow": "/state/artifacts", "prefect": "/state/home/artifacts"}
+    claims = [claim_of(minimal.pods[name], path) for name, path in places.items()]
     assert claims == [f"{RELEASE}-streamflow-artifacts"] * 2
     claim = next(
         document

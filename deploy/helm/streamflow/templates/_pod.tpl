@@ -8,6 +8,7 @@ PGSSLMODE: {{ .Values.postgresql.sslMode }}
 {{- if .Values.postgresql.caSecret.name }}
 PGSSLROOTCERT: /etc/streamflow/ca/{{ .Values.postgresql.caSecret.key }}
 {{- end }}
+STREAMFLOW_HOME: /state/home
 STREAMFLOW_DATABASE_URL: postgresql:///{{ .Values.postgresql.database }}
 STREAMFLOW_MLFLOW_DATABASE: {{ .Values.postgresql.mlflowDatabase | quote }}
 {{- if .Values.catalog.configMap }}
@@ -123,11 +124,15 @@ affinity:
 {{- end }}
 initContainers:
   # libpq reads a password file only if nobody else may. Kubernetes lets the group read a file of a
-  # secret, so this container makes a copy in memory.
-  - name: password-file
+  # secret, so this container makes a copy in memory. It also makes a state folder that nobody else
+  # may write to: everybody may write to the folder that Kubernetes mounts.
+  - name: prepare
     image: {{ include "streamflow.image" .root | quote }}
     imagePullPolicy: {{ $values.image.pullPolicy }}
-    command: [install, -m, "0600", /run/secrets/postgresql/{{ $values.postgresql.secret.key }}, /secrets/pgpass]
+    command:
+      - sh
+      - -c
+      - install -m 0600 /run/secrets/postgresql/{{ $values.postgresql.secret.key }} /secrets/pgpass && install -d -m 0700 /state/home
     securityContext:
       {{- include "streamflow.containerRights" . | nindent 6 }}
     resources:
@@ -136,6 +141,7 @@ initContainers:
     volumeMounts:
       - {name: postgresql, mountPath: /run/secrets/postgresql, readOnly: true}
       - {name: secrets, mountPath: /secrets}
+      - {name: state, mountPath: /state}
 containers:
   - name: {{ .service }}
     image: {{ include "streamflow.image" .root | quote }}
