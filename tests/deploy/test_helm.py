@@ -194,7 +194,7 @@ def test_no_key_stands_twice(rendered: Rendered) -> None:
 def test_each_value_is_in_the_schema_and_has_a_default() -> None:
     schema = yaml.safe_load((CHART / "values.schema.json").read_text(encoding="utf-8"))
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft7Validator.check_schema(schema)
 
     def compare(place: str, entry: Document, value: Any) -> None:
         if "$ref" in entry:
