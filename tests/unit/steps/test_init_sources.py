@@ -463,6 +463,14 @@ def test_a_file_with_several_rows_per_key_becomes_events(
     ]
 
 
+def test_a_key_that_repeats_as_a_whole_number_is_refused(tmp_path: Path) -> None:
+    text = refusal(tmp_path, {"users.csv": "id,churn\n1,Yes\n1.0,No\n2,Yes\n"})
+    assert (
+        "users.csv: column 'id' repeats: 3 different values in 3 rows, '1' twice or more"
+        " (1.0 is the same key as 1)" in text
+    )
+
+
 def test_a_repeated_key_without_a_time_is_no_event(tmp_path: Path) -> None:
     text = refusal(
         tmp_path,

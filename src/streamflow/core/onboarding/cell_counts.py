@@ -185,12 +185,15 @@ def _count_odd_forms(
 ) -> dict[str, int]:
     """Count the cells of each column that are not written like a value: 007 and +49 name something.
 
-    First those are counted that begin like one. Only where there are some are they looked at.
+    First those are counted that begin like one. Only where there are some are they looked at. The
+    signs + and - stand before the digits in the order of texts, so the first text shows whether
+    there are any.
     """
-    beginnings = {
-        header: {sign: pl.col(header).str.starts_with(sign).sum() for sign in ("0", "-0", "+")}
-        for header in headers
-    }
+    first_texts = cells.select(pl.col(headers).min()).row(0) if headers else ()
+    beginnings = {}
+    for header, first_text in zip(headers, first_texts, strict=True):
+        has_signs = first_text is not None and first_text < "0"
+        beginnings[header] = _count_beginnings(header, ("0", "-0", "+") if has_signs else ("0",))
     odd_counts = dict.fromkeys(headers, 0)
     doubtful: dict[str, dict[str, pl.Expr]] = {}
     for header, counts in _measure(cells, beginnings).items():
@@ -200,6 +203,12 @@ def _count_odd_forms(
     for header, counts in _measure(cells, doubtful).items():
         odd_counts[header] -= int(counts["values"] or 0)
     return odd_counts
+
+
+def _count_beginnings(header: str, beginnings: Sequence[str]) -> dict[str, pl.Expr]:
+    """Return what counts the cells with each beginning."""
+    cell = pl.col(header).str
+    return {beginning: cell.starts_with(beginning).sum() for beginning in beginnings}
 
 
 def _count_values(header: str, *, is_int: bool) -> pl.Expr:

@@ -181,6 +181,8 @@ def _list_key_obstacles(file: FileProfile, column: ColumnProfile) -> Iterator[st
         if column.values is not None:
             values = count_of(len(column.values), "different value")
         example = f", {column.repeated_cell!r} twice or more" if column.repeated_cell else ""
+        if column.values is not None and len(column.values) == column.rows:
+            example += " (1.0 is the same key as 1)"
         yield f"repeats: {values} in {count_of(column.rows, 'row')}{example}"
     if column.total:
         line = file.locate(column.total.row)

@@ -21,12 +21,14 @@ from streamflow.core.onboarding.column_profile import CellCount
 
 KEPT_VALUES = 100  # distinct values of a column that are counted one by one
 LAST_ROWS = 100  # rows of a batch among which a row of sums is looked for
+FIRST_ROWS = 1_000  # rows among which a repeated cell is looked for first
 ODD_VALUES = 1_000  # distinct values that are not of their column's type, kept one by one
 # Blanks, and characters that cannot be seen: an id with one of them looks like a different id.
 HIDDEN = r"[\s\x{00A0}\x{00AD}\x{200B}-\x{200F}\x{2060}\x{FEFF}]"
 HIDDEN_AROUND = f"^{HIDDEN}|{HIDDEN}$"
 # What programs write in the first column of a row of sums.
 TOTAL = r"(?i)^\s*((grand|sub) ?)?(total|totals|sum|summe|gesamt|insgesamt)\s*:?\s*$"
+HASH_SEED = 20240131
 
 Hashes = NDArray[np.uint64]
 
@@ -136,16 +138,21 @@ class ColumnTally:
         cells: pl.Series,
         rows: NDArray[np.int64],
         cell_hashes: Hashes,
-        hashes: Hashes,
+        keys: pl.Series,
     ) -> None:
-        """Keep the hashes of a column whose cells are all different so far."""
+        """Keep the hashes of a column whose cells are all different so far.
+
+        Args:
+            keys: the cells as they name keys: 1.0 is 1.
+        """
         assert self.hashes is not None
         if cells.null_count():
             self.first_empty = int(rows[cells.is_null().arg_max() or 0])
             self.hashes = None
             return
+        hashes = hash_cells(keys)
         if pl.Series(hashes).n_unique() < len(hashes):
-            self.repeated_cell = cells.filter(cells.is_duplicated()).head(1).to_list()[0]
+            self.repeated_cell = _find_repeated(keys)
             self.hashes = None
             return
         self.hashes.append(hashes)
@@ -154,6 +161,18 @@ class ColumnTally:
         # A row of sums is among the last rows of a file, so it is among those of a batch.
         last_cells = cells.tail(LAST_ROWS)
         self.total = self.total or _find_first(last_cells, rows[-len(last_cells) :], TOTAL)
+
+
+def hash_cells(cells: pl.Series) -> Hashes:
+    """Return a hash of each cell; shape (n,)."""
+    return cells.hash(HASH_SEED).to_numpy()
+
+
+def _find_repeated(keys: pl.Series) -> str:
+    """Return a key that stands twice in a column. Most often the first rows show one."""
+    first_keys = keys.head(FIRST_ROWS)
+    searched = keys if first_keys.n_unique() == len(first_keys) else first_keys
+    return str(searched.filter(searched.is_duplicated())[0])
 
 
 def _find_first(cells: pl.Series, rows: NDArray[np.int64], pattern: str) -> CellCount | None:
