@@ -16,12 +16,14 @@ from streamflow.catalog import FileFormat
 from streamflow.catalog.file_format import BLANKS
 from streamflow.catalog.file_kinds import FileKind
 from streamflow.core.data.cell_forms import canonical_cell
-from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, Family, guess_family
+from streamflow.core.onboarding.cell_style import Family, guess_family
 from streamflow.core.onboarding.column_profile import CellCount
 
 KEPT_VALUES = 100  # distinct values of a column that are counted one by one
 LAST_ROWS = 100  # rows of a batch among which a row of sums is looked for
 FIRST_ROWS = 1_000  # rows among which a repeated cell is looked for first
+FAMILY_VALUES = 300  # distinct values by which the kind of a column is guessed; most of them decide
+FEW_REPEATS = 0.05  # share of the rows that may repeat a key in a file of one row per key
 ODD_VALUES = 1_000  # distinct values that are not of their column's type, kept one by one
 # Blanks, and characters that cannot be seen: an id with one of them looks like a different id.
 HIDDEN = r"[\s\x{00A0}\x{00AD}\x{200B}-\x{200F}\x{2060}\x{FEFF}]"
@@ -40,8 +42,8 @@ class ColumnTally:
     family       the kind of values that the first cells have; None while all cells were empty
     values       value -> the number of its cells; None once there are too many
     odd          value -> the cells that are not of the family
-    hashes       a hash of each cell as a key, while no cell is empty and no two cells are equal;
-                 None after that
+    hashes       a hash of each cell as a key, while no cell is empty and few cells repeat an
+                 earlier one; None after that
     cell_hashes  the hashes of the same cells, where 1.0 and 1 are different
     """
 
@@ -73,7 +75,7 @@ class ColumnTally:
         """Guess the kind of values of the column from the first batch with a value."""
         if self.family is not None:
             return
-        first_values = cells.drop_nulls().unique(maintain_order=True).head(SAMPLED_VALUES)
+        first_values = cells.drop_nulls().unique(maintain_order=True).head(FAMILY_VALUES)
         text = pl.col("text")
         forms = pl.DataFrame({"text": first_values.str.strip_chars(BLANKS)}).select(
             text,
@@ -140,7 +142,7 @@ class ColumnTally:
         cell_hashes: Hashes,
         keys: pl.Series,
     ) -> None:
-        """Keep the hashes of a column whose cells are all different so far.
+        """Keep the hashes of a column whose cells hardly repeat so far.
 
         Args:
             keys: the cells as they name keys: 1.0 is 1.
@@ -151,8 +153,10 @@ class ColumnTally:
             self.hashes = None
             return
         hashes = hash_cells(keys)
-        if pl.Series(hashes).n_unique() < len(hashes):
-            self.repeated_cell = _find_repeated(keys)
+        repeats = len(hashes) - pl.Series(hashes).n_unique()
+        if repeats:
+            self.repeated_cell = self.repeated_cell or _find_repeated(keys)
+        if repeats > FEW_REPEATS * len(hashes):
             self.hashes = None
             return
         self.hashes.append(hashes)
