@@ -32,6 +32,8 @@ USER = "7590-VHVEG"
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = ("3.11", "3.12", "3.13")
 EXTRAS = ("", "serve", "console", "train", "all")
+# As it was before a fixture opened an installation in this process.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if "STREAMFLOW" not in name}
 # Run by the Python of the environment: how many distributions it has, and their bytes.
 MEASURE = """
 from importlib.metadata import distributions
@@ -44,7 +46,7 @@ print(len(list(distributions())), round(size / 1e6))
 def run(*command: object, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(part) for part in command],
-        env={**os.environ, "PYTHONPATH": "", **variables},
+        env={**ENVIRONMENT, "PYTHONPATH": "", **variables},
         capture_output=True,
         text=True,
         check=False,
