@@ -51,7 +51,9 @@ def check_versions(_settings: Settings) -> Finding:
     for extra in ("", *EXTRAS):
         requirements = _list_requirements(extra)
         smaller_names = {requirement.name for requirement in smaller_requirements}
-        added = [each for each in requirements if each.name not in smaller_names]
+        added = [
+            requirement for requirement in requirements if requirement.name not in smaller_names
+        ]
         missing_or_untested = list(filter(None, map(_describe_problem, added)))
         if not extra or len(missing_or_untested) <= len(added) * MAX_MISSING_SHARE:
             installed_extra = extra
