@@ -25,6 +25,7 @@ from support.states import THREE_VERSIONS, in_state
 from streamflow.console import service_pages
 from streamflow.console.catalog_page import COLUMNS_SHOWN
 from streamflow.core.data.catalog_overview import describe_catalog
+from streamflow.core.data.difference import Difference
 from streamflow.core.data.instants import instant_of_day
 from streamflow.core.monitoring.bins import BinCounts
 from streamflow.core.monitoring.drift import FeatureDrift
@@ -44,8 +45,10 @@ from streamflow.steps.stages.ledger import (
     read_ledger,
     read_newest_entries,
 )
-from streamflow.steps.stages.transitions import Requester
+from streamflow.steps.stages.requester import Requester
 from streamflow.steps.upkeep.doctor.finding import Finding, State
+from streamflow.steps.versions.reproduce import LevelVerdict, ReproduceReceipt
+from streamflow.steps.versions.reproductions import record_reproduction
 from streamflow.steps.versions.version_record import list_versions, read_version
 from streamflow.warehouse import inbox, monitoring, skew
 from streamflow.warehouse.inbox import InboxEntry
@@ -258,6 +261,40 @@ def test_a_version_shows_what_its_passport_and_the_ledger_say(console: Console) 
     newest = list_versions(console.platform, limit=1)[0]
     assert float(rows[0]["auc"]) == newest.metrics["auc"]
     assert newest == console.platform.models.versions()[0]
+
+
+def test_a_version_shows_five_lights_by_its_newest_reproduction(console: Console) -> None:
+    path = "/versions/3"
+    assert "streamflow reproduce 3" in console.reader.text(path)
+    assert console.reader.text(path).count("not compared yet") == 10
+    record = read_version(console.platform, 3)
+    levels = [
+        LevelVerdict(name=name, verdict="same", differences=(), count=0)
+        for name in ("data", "features", "code", "environment")
+    ]
+    difference = Difference(what="trees", recorded="8", now="9")
+    levels.append(
+        LevelVerdict(name="configuration", verdict="drifted", differences=(difference,), count=5)
+    )
+    receipt = ReproduceReceipt(
+        model=record.model, version=3, run_id=record.version.run_id, as_of=JANUARY,
+        label_as_of=JANUARY, known_at=JANUARY, result="differs", differences=("x",),
+        largest_difference=0.1, tolerance=0.0, predictions=9, levels=tuple(levels), tampered=(),
+        code="at hand", seconds=1.0,
+    )  # fmt: skip
+    record_reproduction(console.platform, receipt, Requester(who=f"ada {HOSTILE}"))
+    reproduced = read_version(console.platform, 3).reproduced
+    assert reproduced is not None
+    assert (reproduced.result, reproduced.holds) == ("differs", False)
+    page = console.reader.get(path).text
+    assert "<script>alert" not in page
+    assert page.count('<li class="same">') == 4
+    assert page.count('<li class="drifted">') == 1
+    assert "The newest reproduction said: differs." in text_of(page)
+    rows = csv_of(console.reader, f"{path}?format=csv&table=levels")
+    assert [row["verdict"] for row in rows] == ["same"] * 4 + ["drifted"]
+    assert rows[-1]["differences"] == f"{difference}; and 4 more"
+    assert read_version(console.platform, 2).reproduced is None
 
 
 def test_a_drop_shows_its_correction_and_what_was_refused(console: Console) -> None:

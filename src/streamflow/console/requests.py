@@ -10,7 +10,7 @@ from fastapi import HTTPException, Path, Query, Request
 
 from streamflow.console.forms import ForeignForm
 from streamflow.console.sessions import Visitor
-from streamflow.steps.stages.transitions import Requester
+from streamflow.steps.stages.requester import Requester
 from streamflow.web.request_context import notes_of
 
 # The largest integer of PostgreSQL's type of this name.

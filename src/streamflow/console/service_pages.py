@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from streamflow.console import formats
-from streamflow.console.forms import ForeignForm, read_form
+from streamflow.console.forms import ForeignForm, run_form
 from streamflow.console.pages import Page, draw, respond
 from streamflow.console.requests import number_field, text_field
 from streamflow.console.sessions import Visitor
@@ -46,9 +46,7 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
     @app.post("/service/keys")
     async def new_key(request: Request) -> Response:
         """Create a key and show it, only this once."""
-        visitor = state.require(request, "admin")
-        fields = await read_form(request, state)
-        return await run_in_threadpool(_create, request, state, visitor, fields)
+        return await run_form(request, state, partial(_create, state))
 
     @app.get("/service/keys/{key_id}/revoke")
     def revocation_form(request: Request, key_id: str) -> Response:
@@ -59,9 +57,7 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
     @app.post("/service/keys/{key_id}/revoke")
     async def revoke(request: Request, key_id: str) -> Response:
         """Revoke a key."""
-        visitor = state.require(request, "admin")
-        await read_form(request, state)
-        return await run_in_threadpool(_revoke, request, state, visitor, key_id)
+        return await run_form(request, state, partial(_revoke, state, key_id))
 
 
 def _keys_page(state: ConsoleState) -> Page:
@@ -106,8 +102,8 @@ def revocation_address(key_id: str) -> str:
 
 
 def _create(
-    request: Request,
     state: ConsoleState,
+    request: Request,
     visitor: Visitor,
     fields: Mapping[str, str],
 ) -> Response:
@@ -143,7 +139,13 @@ def _revocation_page(state: ConsoleState, key_id: str) -> Page:
     )
 
 
-def _revoke(request: Request, state: ConsoleState, visitor: Visitor, key_id: str) -> Response:
+def _revoke(
+    state: ConsoleState,
+    key_id: str,
+    request: Request,
+    visitor: Visitor,
+    _: Mapping[str, str],
+) -> Response:
     notes_of(request).caller = visitor.key_id
     with state.acting() as platform:
         # The step takes a name, too: an address names one key only.

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
@@ -159,21 +159,18 @@ class ConsoleState:
 def open_state(
     platform: Platform,
     keys: KeyRing | None,
-    **connection_options: Any,
 ) -> Iterator[ConsoleState]:
     """Open what the pages share, and close it at the end.
 
     Args:
         platform: as the role of the console
         keys: the API keys; None where no key is required
-        connection_options: arguments of `psycopg.connect`
     """
     with ExitStack() as closing:
         pool = open_reading_pool(
             platform.address,
             application="streamflow-console",
             time_limit=STATEMENT_LIMIT_S,
-            **connection_options,
         )
         pool.open()
         closing.callback(pool.close)

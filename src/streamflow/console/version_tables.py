@@ -8,7 +8,12 @@ from streamflow.console import formats
 from streamflow.console.evidence_tables import metric_cell
 from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
-from streamflow.steps.versions.version_record import ModelVersion, RecordedFacts
+from streamflow.steps.versions.version_record import (
+    ModelVersion,
+    RecordedFacts,
+    ReproducedLevel,
+    Reproduction,
+)
 
 # A metric, and the name of its title.
 LISTED_METRICS = {
@@ -100,19 +105,47 @@ def candidates_table(texts: Texts, facts: RecordedFacts) -> PageTable:
     return PageTable(name="candidates", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def levels_table(texts: Texts, facts: RecordedFacts) -> PageTable:
-    """Make the table of the five levels of the passport."""
+def levels_table(
+    texts: Texts,
+    facts: RecordedFacts,
+    reproduced: Reproduction | None,
+) -> PageTable:
+    """Make the table of the five levels of the passport, each with what a reproduction said."""
     columns = (
         PageColumn(name="level", title=texts.get("version.level")),
+        PageColumn(name="verdict", title=texts.get("version.light")),
+        PageColumn(name="differences", title=texts.get("version.differences")),
         PageColumn(name="digest", title=texts.get("version.digest")),
         PageColumn(name="facts", title=texts.get("version.facts")),
     )
+    compared = {level.name: level for level in reproduced.levels} if reproduced else {}
     rows = [
-        (Cell(level.name), digest_cell(level.digest), Cell("; ".join(level.facts)))
+        (
+            Cell(level.name),
+            *_light_cells(texts, compared.get(level.name)),
+            digest_cell(level.digest),
+            Cell("; ".join(level.facts)),
+        )
         for level in facts.levels
     ]
     caption = texts.get("version.levels")
     return PageTable(name="levels", caption=caption, columns=columns, rows=tuple(rows))
+
+
+def _light_cells(texts: Texts, level: ReproducedLevel | None) -> tuple[Cell, Cell]:
+    """Make the light of a level, and the cell of its differences."""
+    if level is None:
+        return Cell(None, texts.get("version.light_unknown")), Cell(None, formats.NOTHING)
+    is_same = level.verdict == "same"
+    word = texts.get("version.light_same" if is_same else "version.light_drifted")
+    light = Cell(level.verdict, word, tone="down" if is_same else "up")
+    if is_same:
+        return light, Cell(None, formats.NOTHING)
+    hidden = level.count - len(level.differences)
+    sentences = [*level.differences]
+    if hidden:
+        sentences.append(texts.get("version.more_differences", count=hidden))
+    return light, Cell("; ".join(sentences))
 
 
 def certificate_table(texts: Texts, facts: RecordedFacts) -> PageTable:

@@ -120,7 +120,7 @@ def _read_passport(
     Raises ArtifactUntrusted when the file is lost, changed or unreadable.
     """
     try:
-        content = platform.models.read_run_file(version.run_id, PASSPORT.name)
+        content = platform.models.read_version_file(version, PASSPORT.name)
     except ArtifactUntrusted as exc:
         raise ArtifactUntrusted(f"{name}: its passport is lost: {exc.message}") from exc
     digest = sha256(content).hexdigest()
