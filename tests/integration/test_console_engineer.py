@@ -36,6 +36,7 @@ from streamflow.errors import VersionMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.receipt import to_json
 from streamflow.steps.data.drop_record import list_drops, read_drop
+from streamflow.steps.data.revision_record import RevisionPosition, list_revisions
 from streamflow.steps.monitoring.stored_reports import list_reports, read_report
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.serving.api_keys import create_key, list_keys
@@ -49,13 +50,16 @@ from streamflow.steps.stages.requester import Requester
 from streamflow.steps.upkeep.doctor.finding import Finding, State
 from streamflow.steps.versions.reproduce import LevelVerdict, ReproduceReceipt
 from streamflow.steps.versions.reproductions import record_reproduction
+from streamflow.steps.versions.training_sets import list_training_sets, read_training_set
 from streamflow.steps.versions.version_record import list_versions, read_version
 from streamflow.warehouse import inbox, monitoring, skew
+from streamflow.warehouse.frozen import all_revisions
 from streamflow.warehouse.inbox import InboxEntry
 from streamflow.warehouse.monitoring import NewReport
 from streamflow.warehouse.roles import CONSOLE
 from streamflow.web.active_keys import KeyRing
 
+USERS = RevisionPosition(as_of=JANUARY, table="users", revision=1)
 HOSTILE = '"><script>alert(1)</script>'
 MAX_STATEMENTS = 6
 MAX_PAGE_BYTES = 100_000
@@ -71,6 +75,11 @@ READ_PAGES = (
     "/production/served",
     "/drops",
     "/drops/2024-01-31",
+    "/snapshots",
+    "/snapshots?after=2024-01-31~2~subscriptions",
+    "/training-sets",
+    "/training-sets?below=3",
+    "/training-sets/1",
     "/data",
     "/data?of=subscriptions",
     "/monitoring",
@@ -220,6 +229,10 @@ def test_the_json_of_each_page_is_the_receipt_of_its_step(console: Console) -> N
         "/production/served?instant=2099-01-01": find_version_at(platform, served_at),
         "/drops": list_drops(platform, limit=24),
         "/drops/2024-01-31": read_drop(platform, JANUARY),
+        "/snapshots": list_revisions(platform, limit=60),
+        "/snapshots?after=2024-01-31~1~users": list_revisions(platform, position=USERS, limit=60),
+        "/training-sets": list_training_sets(platform, limit=12),
+        "/training-sets/2": read_training_set(platform, 2),
         "/data": describe_catalog(platform.catalog),
         "/monitoring": list_reports(platform, limit=24),
         "/monitoring/reports/1": read_report(platform, 1),
@@ -313,6 +326,45 @@ def test_a_drop_shows_its_correction_and_what_was_refused(console: Console) -> N
     assert console.reader.get("/drops?below=2024-01-31&format=json").json()["drops"] == []
 
 
+def test_the_snapshots_are_all_revisions_and_go_on(console: Console) -> None:
+    frozen = all_revisions(console.platform.connection)
+    rows = csv_of(console.reader, "/snapshots?format=csv")
+    assert len(rows) == len(frozen)
+    newest_first = sorted(frozen, key=lambda r: (-r.as_of.timestamp(), r.table, -r.revision))
+    assert [row["digest"] for row in rows] == [revision.digest for revision in newest_first]
+    corrected = next(row for row in rows if row["revision"] == "2")
+    assert "monthly_fee" in corrected["changed_columns"].split(", ")
+    trained = [row["versions"] for row in rows if row["versions"]]
+    assert trained
+    first = list_revisions(console.platform, limit=4)
+    second = list_revisions(console.platform, position=first.next, limit=100)
+    assert second.next is None
+    digests = [revision.digest for revision in (*first.revisions, *second.revisions)]
+    assert digests == [revision.digest for revision in newest_first]
+
+
+def test_a_training_set_shows_certificate_and_honesty_as_recorded(console: Console) -> None:
+    facts = read_version(console.platform, 1).recorded
+    assert facts is not None
+    assert facts.honesty is not None
+    row = csv_of(console.reader, "/training-sets?format=csv")[-1]
+    assert row["version"] == "1"
+    assert row["digest"] == facts.training_set_digest
+    certificate = facts.certificate
+    assert (row["checked"], row["violations"]) == (str(certificate["checked"]), "0")
+    counts = [
+        sum(finding.severity == severity for finding in facts.honesty.findings)
+        for severity in ("severe", "warning", "note")
+    ]
+    assert [int(row[name]) for name in ("severe", "warning", "note")] == counts
+    text = console.reader.text("/training-sets/1")
+    for finding in facts.honesty.findings:
+        assert text_of(finding.words) in text
+    sources = csv_of(console.reader, "/training-sets/1?format=csv&table=sources")
+    data_level = next(level for level in facts.levels if level.name == "data")
+    assert len(sources) == len(data_level.facts)
+
+
 def test_the_catalog_shows_each_column_with_its_uses(console: Console) -> None:
     overview = describe_catalog(console.platform.catalog)
     for table in overview.tables:
@@ -347,6 +399,10 @@ def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -
         "/drops?below=%00",
         "/data?from=-1",
         "/data?of=%00",
+        "/snapshots?after=x",
+        "/snapshots?after=2024-01-31~1~%00",
+        f"/snapshots?after=2024-01-31~{big}~users",
+        "/training-sets/99",
         "/monitoring/reports/99",
         f"/monitoring?below={big}",
     ):

@@ -19,7 +19,10 @@ from streamflow.console import (
     monitoring_pages,
     production_forms,
     production_pages,
+    revision_pages,
+    run_pages,
     service_pages,
+    training_set_pages,
     version_pages,
 )
 from streamflow.console.form_numbers import FormSentBefore
@@ -42,8 +45,11 @@ PAGE_MODULES = (
     production_pages,
     production_forms,
     drop_pages,
+    revision_pages,
+    training_set_pages,
     catalog_page,
     monitoring_pages,
+    run_pages,
     service_pages,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -49,14 +49,16 @@ class ScopeTooSmall(Exception):
 class ConsoleState:
     """What all pages share.
 
-    keys     the API keys; None where no key is required
-    pool     connections of the console's own role, which can only read
+    keys              the API keys; None where no key is required
+    pool              connections of the console's own role, which can only read
+    find_flow_server  returns the address of the API of Prefect's server; empty: there is none
     """
 
     platform: Platform
     keys: KeyRing | None
     sessions: Sessions
     pool: ConnectionPool
+    find_flow_server: Callable[[], str] = str
     texts: Texts = field(default_factory=load_texts)
     form_numbers: FormNumbers = field(default_factory=FormNumbers)
     _acting_lock: Lock = field(default_factory=Lock)
@@ -159,12 +161,15 @@ class ConsoleState:
 def open_state(
     platform: Platform,
     keys: KeyRing | None,
+    *,
+    find_flow_server: Callable[[], str] = str,
 ) -> Iterator[ConsoleState]:
     """Open what the pages share, and close it at the end.
 
     Args:
         platform: as the role of the console
         keys: the API keys; None where no key is required
+        find_flow_server: returns the address of the API of Prefect's server; empty: there is none
     """
     with ExitStack() as closing:
         pool = open_reading_pool(
@@ -175,4 +180,10 @@ def open_state(
         pool.open()
         closing.callback(pool.close)
         sessions = Sessions(hours=platform.settings.console_session_hours)
-        yield ConsoleState(platform=platform, keys=keys, sessions=sessions, pool=pool)
+        yield ConsoleState(
+            platform=platform,
+            keys=keys,
+            sessions=sessions,
+            pool=pool,
+            find_flow_server=find_flow_server,
+        )

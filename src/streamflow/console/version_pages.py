@@ -98,12 +98,12 @@ def _recorded_tables(state: ConsoleState, record: VersionRecord) -> tuple[PageTa
     facts = record.recorded
     if facts is None:
         return ()
-    makers = (
-        version_tables.metrics_table,
-        version_tables.candidates_table,
-        version_tables.certificate_table,
-        version_tables.honesty_table,
-        version_tables.files_table,
+    texts = state.texts
+    return (
+        version_tables.metrics_table(texts, facts),
+        version_tables.candidates_table(texts, facts),
+        version_tables.levels_table(texts, facts, record.reproduced),
+        version_tables.certificate_table(texts, facts.certificate),
+        version_tables.honesty_table(texts, facts.honesty),
+        version_tables.files_table(texts, facts),
     )
-    levels = version_tables.levels_table(state.texts, facts, record.reproduced)
-    return (*(make(state.texts, facts) for make in makers), levels)

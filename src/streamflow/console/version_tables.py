@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from streamflow.console import formats
 from streamflow.console.evidence_tables import metric_cell
 from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
+from streamflow.core.training.honesty import HonestyReport
 from streamflow.steps.versions.version_record import (
     ModelVersion,
     RecordedFacts,
@@ -148,7 +150,7 @@ def _light_cells(texts: Texts, level: ReproducedLevel | None) -> tuple[Cell, Cel
     return light, Cell("; ".join(sentences))
 
 
-def certificate_table(texts: Texts, facts: RecordedFacts) -> PageTable:
+def certificate_table(texts: Texts, certificate: Mapping[str, Any]) -> PageTable:
     """Make the table of the parts of the certificate: the newest instants that were read."""
     columns = (
         PageColumn(name="part", title=texts.get("version.part")),
@@ -163,20 +165,20 @@ def certificate_table(texts: Texts, facts: RecordedFacts) -> PageTable:
             Cell(entry["known_at"], str(entry["known_at"] or formats.NOTHING)[:16]),
             digest_cell(entry["digest"]),
         )
-        for entry in facts.certificate.get("parts", ())
+        for entry in certificate.get("parts", ())
     ]
     caption = texts.get("version.certificate")
     return PageTable(name="certificate", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def honesty_table(texts: Texts, facts: RecordedFacts) -> PageTable:
+def honesty_table(texts: Texts, honesty: HonestyReport | None) -> PageTable:
     """Make the table of the honesty findings, the worst first."""
     columns = (
         PageColumn(name="severity", title=texts.get("version.severity")),
         PageColumn(name="finding", title=texts.get("version.finding")),
         PageColumn(name="subject", title=texts.get("version.subject")),
     )
-    findings = facts.honesty.findings if facts.honesty else ()
+    findings = honesty.findings if honesty else ()
     severities = list(SEVERITY_TONES)
     rows = [
         (

@@ -139,7 +139,7 @@ def read_version(platform: Platform, number: int) -> VersionRecord:
 def _read_facts(platform: Platform, record: RecordedVersion) -> RecordedFacts:
     passport = record.passport
     result = passport.result
-    honesty, honesty_problem = _read_honesty(platform, record)
+    honesty, honesty_problem = read_honesty(platform, record)
     return RecordedFacts(
         passport_digest=record.passport_digest,
         schema=passport.schema,
@@ -181,7 +181,7 @@ def _list_candidates(passport: Passport) -> tuple[CandidateScore, ...]:
     return tuple(sorted(candidates, key=lambda candidate: -candidate.auc))
 
 
-def _read_honesty(
+def read_honesty(
     platform: Platform,
     record: RecordedVersion,
 ) -> tuple[HonestyReport | None, str]:
