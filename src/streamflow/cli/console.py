@@ -54,5 +54,10 @@ def console(context: typer.Context, host: Host = None, port: Port = None) -> Non
 
     with call.platform(role=CONSOLE) as platform:
         call.notify(f"http://{settings.console_host}:{bound_port}  (Ctrl-C stops the console)")
-        find_flow_server = partial(find_server_address, platform.home)
-        serve_console(platform, settings.console_host, bound_port, find_flow_server)
+        serve_console(
+            platform,
+            settings.console_host,
+            bound_port,
+            find_flow_server=partial(find_server_address, platform.home),
+            flags=call.flag_settings,
+        )

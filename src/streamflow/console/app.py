@@ -15,6 +15,7 @@ from streamflow.console import (
     catalog_page,
     customer_pages,
     drop_pages,
+    job_pages,
     login,
     monitoring_pages,
     production_forms,
@@ -24,9 +25,11 @@ from streamflow.console import (
     service_pages,
     training_set_pages,
     version_pages,
+    work_forms,
 )
 from streamflow.console.form_numbers import FormSentBefore
 from streamflow.console.forms import ForeignForm
+from streamflow.console.jobs import JobRunning
 from streamflow.console.navigation import FIRST_PAGE
 from streamflow.console.pages import STATIC_FOLDER, TABLE_FORMATS, problem_page
 from streamflow.console.request_log import RequestLog
@@ -50,6 +53,8 @@ PAGE_MODULES = (
     catalog_page,
     monitoring_pages,
     run_pages,
+    job_pages,
+    work_forms,
     service_pages,
 )
 
@@ -132,6 +137,12 @@ def _add_form_answers(app: FastAPI, state: ConsoleState) -> None:
         """Refuse a form that was sent before: a second click changes nothing."""
         lines = [texts.get("problem.sent_before")]
         return problem_page(request, state, status=409, code="form_sent_before", lines=lines)
+
+    @app.exception_handler(JobRunning)
+    async def refuse_second_job(request: Request, error: JobRunning) -> Response:
+        """Refuse work while different work is running, and lead to the work that runs."""
+        lines = [texts.get("work.busy", address=job_pages.job_address(error.job_id))]
+        return problem_page(request, state, status=409, code="job_running", lines=lines)
 
 
 def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:

@@ -29,6 +29,7 @@ NAVIGATION = (
             ("/data", "nav.data"),
             ("/monitoring", "nav.monitoring"),
             ("/runs", "nav.runs"),
+            ("/work", "nav.work"),
             ("/service", "nav.service"),
         ),
     ),

@@ -69,7 +69,11 @@ def number_field(fields: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def make_requester(request: Request, visitor: Visitor, newest_entry: int) -> Requester:
+def make_requester(
+    request: Request,
+    visitor: Visitor,
+    newest_entry: int | None,
+) -> Requester:
     """Name who asks for a change, for the ledger and for the log.
 
     Where no key is required, the ledger gets the login name of this process, as from a command.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 from streamflow.console.form_numbers import FormNumbers
+from streamflow.console.job_process import ChildProcesses
+from streamflow.console.jobs import JobBoard
 from streamflow.console.sessions import COOKIE, Sessions, Visitor, make_cookie, make_visitor
 from streamflow.console.texts import Texts, load_texts
 from streamflow.core.serving.api_keys import Scope
@@ -51,6 +53,7 @@ class ConsoleState:
 
     keys              the API keys; None where no key is required
     pool              connections of the console's own role, which can only read
+    jobs              the long work that this console runs
     find_flow_server  returns the address of the API of Prefect's server; empty: there is none
     """
 
@@ -58,6 +61,7 @@ class ConsoleState:
     keys: KeyRing | None
     sessions: Sessions
     pool: ConnectionPool
+    jobs: JobBoard
     find_flow_server: Callable[[], str] = str
     texts: Texts = field(default_factory=load_texts)
     form_numbers: FormNumbers = field(default_factory=FormNumbers)
@@ -163,6 +167,7 @@ def open_state(
     keys: KeyRing | None,
     *,
     find_flow_server: Callable[[], str] = str,
+    flags: Mapping[str, str] | None = None,
 ) -> Iterator[ConsoleState]:
     """Open what the pages share, and close it at the end.
 
@@ -170,6 +175,7 @@ def open_state(
         platform: as the role of the console
         keys: the API keys; None where no key is required
         find_flow_server: returns the address of the API of Prefect's server; empty: there is none
+        flags: the settings that the console was started with, as text
     """
     with ExitStack() as closing:
         pool = open_reading_pool(
@@ -179,11 +185,14 @@ def open_state(
         )
         pool.open()
         closing.callback(pool.close)
+        processes = ChildProcesses(flags or {})
+        closing.callback(processes.close)
         sessions = Sessions(hours=platform.settings.console_session_hours)
         yield ConsoleState(
             platform=platform,
             keys=keys,
             sessions=sessions,
             pool=pool,
+            jobs=JobBoard(processes.launch),
             find_flow_server=find_flow_server,
         )

@@ -143,6 +143,8 @@ def _light_cells(texts: Texts, level: ReproducedLevel | None) -> tuple[Cell, Cel
     light = Cell(level.verdict, word, tone="down" if is_same else "up")
     if is_same:
         return light, Cell(None, formats.NOTHING)
+    if not level.differences:
+        return light, Cell(texts.get("version.counted_differences", count=level.count))
     hidden = level.count - len(level.differences)
     sentences = [*level.differences]
     if hidden:

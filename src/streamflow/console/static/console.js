@@ -28,6 +28,23 @@
     Escape: () => toggleHelp(false),
   };
 
+  // A page with work in progress asks again, until the work has ended.
+  const follow = async () => {
+    const progress = document.querySelector("[data-progress]");
+    if (!progress) return;
+    try {
+      const answer = await fetch(location.href);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const next = page.querySelector("[data-progress]");
+      if (answer.ok && !next) return location.reload();
+      if (next) progress.replaceChildren(...next.childNodes);
+    } catch {
+      // The console does not answer now. The next round asks again.
+    }
+    setTimeout(follow, 2000);
+  };
+  setTimeout(follow, 2000);
+
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key !== "Escape" && isTyping(event.target)) return;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.errors import EntityUnknown, SnapshotDamaged
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import describe_digest_difference
+from streamflow.steps.stages.requester import COMMAND_LINE, Requester
 from streamflow.warehouse import erasures, frozen
 from streamflow.warehouse.erasures import ErasedRevision
 from streamflow.warehouse.frozen import Revision
@@ -29,7 +29,13 @@ class ForgetReceipt:
     already: bool = False
 
 
-def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
+def forget(
+    platform: Platform,
+    key: str,
+    *,
+    why: str,
+    requester: Requester = COMMAND_LINE,
+) -> ForgetReceipt:
     """Erase a key everywhere, in one transaction.
 
     The key is erased from the raw and frozen rows, the online store, the rejects, the prediction
@@ -64,7 +70,13 @@ def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
             if erasures.is_forgotten(connection, key):
                 return ForgetReceipt(rows={}, erased=(), already=True)
             raise EntityUnknown(f"{key_name} {key!r}: nothing holds it", remedy="Check the key.")
-        erasures.record_erasures(connection, key=key, who=getpass.getuser(), why=why, erased=erased)
+        erasures.record_erasures(
+            connection,
+            key=key,
+            who=requester.name,
+            why=why,
+            erased=erased,
+        )
     return ForgetReceipt(rows=rows, erased=tuple(erased))
 
 

@@ -9,6 +9,8 @@ from streamflow.warehouse import reproductions
 from streamflow.warehouse.reproductions import NewReproduction, ReproducedLevel
 
 MAX_DIFFERENCES = 3
+# The differences of this level name users, so they are counted only.
+DATA_LEVEL = "data"
 
 
 def record_reproduction(
@@ -33,9 +35,10 @@ def record_reproduction(
 
 
 def _level_of(level: LevelVerdict) -> ReproducedLevel:
+    shown = () if level.name == DATA_LEVEL else level.differences[:MAX_DIFFERENCES]
     return ReproducedLevel(
         name=level.name,
         verdict=level.verdict,
-        differences=tuple(str(difference) for difference in level.differences[:MAX_DIFFERENCES]),
+        differences=tuple(str(difference) for difference in shown),
         count=level.count,
     )
