@@ -47,6 +47,9 @@ ENGINEER_PATHS = (
     "/training-sets/1",
     "/data",
     "/monitoring",
+    "/runs",
+    "/work",
+    "/work/compare?version=1",
     "/service",
 )
 

@@ -84,6 +84,9 @@ READ_PAGES = (
     "/data?of=subscriptions",
     "/monitoring",
     "/monitoring/reports/1",
+    "/monitoring/reports/1/feature?name=monthly_fee",
+    "/work",
+    "/runs",
 )
 ADMIN_PAGES = ("/service", "/production/rollback")
 
@@ -381,6 +384,14 @@ def test_a_report_shows_the_drift_of_each_feature(console: Console) -> None:
     text = console.reader.text("/monitoring/reports/1")
     assert "< 0.0001" in text
     assert "25.0 %" in text
+    path = "/monitoring/reports/1/feature?name=monthly_fee"
+    [feature] = read_report(console.platform, 1).report.features
+    page = console.reader.get(path)
+    assert f'href="{path}"' in console.reader.get("/monitoring/reports/1").text
+    assert page.text.count("<rect") == 2 * len(feature.bins.names)
+    bins = csv_of(console.reader, f"{path}&format=csv")
+    assert [row["bin"] for row in bins] == list(feature.bins.names)
+    assert [int(row["rows_now"]) for row in bins] == list(feature.bins.current)
     [counts] = csv_of(console.reader, "/monitoring?format=csv&table=skew")
     assert (counts["stale"], counts["probabilities_differ"]) == ("7", "1")
 
@@ -404,6 +415,8 @@ def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -
         f"/snapshots?after=2024-01-31~{big}~users",
         "/training-sets/99",
         "/monitoring/reports/99",
+        "/monitoring/reports/1/feature?name=%00",
+        "/monitoring/reports/99/feature?name=monthly_fee",
         f"/monitoring?below={big}",
     ):
         assert console.reader.get(path).status_code in (404, 422), path

@@ -10,17 +10,20 @@ from dataclasses import dataclass, replace
 from html import unescape
 from io import StringIO
 from pathlib import Path
+from random import Random
 from threading import Event
 from time import monotonic, sleep
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from conftest import Cluster
+from fastapi.routing import APIRoute
 from support.chain import JANUARY
 from support.console_pages import STATEMENTS, Browser, browsed, text_of
 from support.states import THREE_VERSIONS, in_state
 
-from streamflow.console import job_process
+from streamflow.console import job_process, service_pages
 from streamflow.console.job_process import ChildProcesses
 from streamflow.console.jobs import JobBoard, JobOrder, JobRunning, Message
 from streamflow.console.work import do_work
@@ -258,3 +261,64 @@ def test_the_process_of_a_job_writes_messages(
     assert ended.value.code == StreamflowError.exit_code
     message = json.loads(capfd.readouterr().out)
     assert "no work with the name 'dance'" in message["problem"]
+
+
+HOSTILE_VALUES = (
+    "", " ", "0", "1", "2", "-1", "9" * 40, "x", "\0", "a\0b", "\u202e\u00e9", "../../etc/passwd",
+    HOSTILE, "2024-01-31", "2024-02-30", "0001-01-01", "9999-12-31", "nan", "1e309", "0.5~a",
+    "'; DROP TABLE streamflow.ledger; --", "%", "%s", "{x}", "=1+1", "2024-01-31~1~users",
+    "0199a1b2-0000-7000-8000-000000000001", "0123456789abcdef", "b" * 3000, "yes", "admin", "json",
+)  # fmt: skip
+QUERY_NAMES = (
+    "format", "table", "after", "below", "moved", "s.contract_type", "s.", "search", "explain",
+    "instant", "of", "from", "version", "other", "day", "key", "why", "next_page",
+)  # fmt: skip
+FIELD_NAMES = (
+    "why", "force", "newest_entry", "name", "scope", "days", "version", "other", "months", "lead",
+    "day", "key", "next_page",
+)  # fmt: skip
+# Sending one of them changes what the other tests need, or takes seconds.
+CALM_PATHS = ("/static", "/health", "/logout")
+
+
+def test_no_form_and_no_address_is_an_error_of_ours(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of the file: whatever is sent to any address is answered, and below 500."""
+    draw = Random(20260731)
+    browser = workshop.browser
+    monkeypatch.setattr(service_pages, "doctor", lambda *_, **__: [])
+    browser.state.jobs = JobBoard(lambda *_: None)
+    token = browser.token("/service")
+    methods = [
+        (route.path, method)
+        for route in browser.app.routes
+        if isinstance(route, APIRoute) and not route.path.startswith(CALM_PATHS)
+        for method in sorted(route.methods)
+    ]
+    assert len(methods) > 30
+    for path, method in methods:
+        for _ in range(4 if method == "GET" else 3):
+            address = re.sub(
+                r"\{[^}]*\}", lambda _: quote(draw.choice(HOSTILE_VALUES), safe=""), path
+            )
+            names = draw.sample(QUERY_NAMES, 3)
+            options: dict[str, Any] = {
+                "params": [(name, draw.choice(HOSTILE_VALUES)) for name in names]
+            }
+            if method == "POST":
+                fields = {name: draw.choice(HOSTILE_VALUES) for name in FIELD_NAMES}
+                fields["form_number"] = draw.choice(("", browser.state.form_numbers.give_out()))
+                fields["form_token"] = draw.choice((token, token, token, "", "\0"))
+                options["data"] = fields
+            answer = browser.send(method, address, **options)
+            assert answer.status_code < 500, (method, address, options, answer.text)
+            if "text/html" in answer.headers.get("content-type", ""):
+                assert "<script>alert" not in answer.text, (method, address, options)
+        if method == "POST":
+            for body in (b"\xff\xfe=\x00", b"&" * 5000, b"form_token=" + b"%ff" * 100):
+                for kind in ("application/x-www-form-urlencoded", "multipart/form-data", "a/b"):
+                    answer = browser.send(
+                        method, path, content=body, headers={"Content-Type": kind}
+                    )
+                    assert answer.status_code < 500, (path, body, kind)

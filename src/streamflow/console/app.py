@@ -24,6 +24,7 @@ from streamflow.console import (
     run_pages,
     service_pages,
     training_set_pages,
+    upload_pages,
     version_pages,
     work_forms,
 )
@@ -34,7 +35,7 @@ from streamflow.console.navigation import FIRST_PAGE
 from streamflow.console.pages import STATIC_FOLDER, TABLE_FORMATS, problem_page
 from streamflow.console.request_log import RequestLog
 from streamflow.console.state import ConsoleState, LoginNeeded, ScopeTooSmall
-from streamflow.errors import StreamflowError
+from streamflow.errors import StreamflowError, VersionMissing
 from streamflow.web.body_limit import BodyLimit
 from streamflow.web.host_check import HostCheck, allowed_hosts
 
@@ -55,6 +56,7 @@ PAGE_MODULES = (
     run_pages,
     job_pages,
     work_forms,
+    upload_pages,
     service_pages,
 )
 
@@ -80,6 +82,7 @@ def create_app(state: ConsoleState, log: FilteringBoundLogger, *, host: str) -> 
         BodyLimit,
         max_bytes=settings.api_max_body,
         timeout_s=settings.api_client_limit,
+        own_limits=(upload_pages.UPLOAD,),
     )
     app.add_middleware(HostCheck, hosts=allowed_hosts(host, settings.api_allowed_hosts))
     app.add_middleware(RequestLog, log=log)
@@ -157,7 +160,7 @@ def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:
         return problem_page(
             request,
             state,
-            status=error.http_status,
+            status=_status_of(error),
             code=error.code,
             lines=lines,
             command=command[1] if command else "",
@@ -175,6 +178,15 @@ def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:
         name = "problem.method" if error.status_code == 405 else "problem.not_found"
         lines = [texts.get(name)]
         return problem_page(request, state, status=error.status_code, code="not_found", lines=lines)
+
+
+def _status_of(error: StreamflowError) -> int:
+    """Return the HTTP status of an error on a page.
+
+    The API cannot answer without a version, so there a missing version is a fault of the service.
+    A page about a missing version does not exist.
+    """
+    return 404 if isinstance(error, VersionMissing) else error.http_status
 
 
 def _as_sentence(text: str) -> str:

@@ -103,7 +103,7 @@ def _job_page(state: ConsoleState, job_id: str) -> Page:
         path=WORK_PAGE,
         tables=(_actions_table(texts, [action]),),
         receipt=action,
-        values={},
+        values={"action": action},
     )
 
 

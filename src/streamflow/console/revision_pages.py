@@ -100,7 +100,7 @@ def _revision_row(revision: RevisionLine) -> tuple[Cell, ...]:
     day = day_of(revision.as_of)
     former_rows = revision.former_rows
     return (
-        Cell(day, link=f"/drops/{day}"),
+        Cell(day, link=f"/drops/{day}", moment=revision.as_of),
         Cell(revision.table),
         Cell(revision.revision),
         number_cell(revision.rows),

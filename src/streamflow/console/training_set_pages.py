@@ -120,8 +120,8 @@ def _fact_cells(facts: TrainingSetFacts) -> tuple[Cell, ...]:
     certificate = facts.certificate
     violations = certificate.get("violations")
     return (
-        Cell(day_of(facts.as_of)),
-        Cell(day_of(facts.label_as_of)),
+        Cell(day_of(facts.as_of), moment=facts.as_of),
+        Cell(day_of(facts.label_as_of), moment=facts.label_as_of),
         instant_cell(facts.known_at),
         number_cell(facts.months),
         number_cell(facts.rows),
