@@ -14,8 +14,8 @@ HEAT_STEPS = 8
 
 def choose_segment(portfolio: Portfolio, name: str) -> Segment | None:
     """Return the segment column with this name, else the first one; None: there is none."""
-    named = [segment for segment in portfolio.segments if segment.name == name]
-    return next(iter([*named, *portfolio.segments]), None)
+    candidates = [segment for segment in portfolio.segments if segment.name == name]
+    return next(iter([*candidates, *portfolio.segments]), None)
 
 
 def cohort_table(texts: Texts, portfolio: Portfolio, segment: Segment, is_bool: bool) -> PageTable:

@@ -122,12 +122,12 @@ def bins_table(texts: Texts, feature: FeatureDrift) -> PageTable:
         PageColumn(name="share_now", title=texts.get("report.share_now"), kind="number"),
     )
     rows = []
-    for name, then, now, pair in list_bins(feature):
+    for name, reference_count, current_count, pair in list_bins(feature):
         cells = (
             Cell(name),
-            number_cell(then),
+            number_cell(reference_count),
             Cell(pair.first, formats.format_percent(pair.first, 1)),
-            number_cell(now),
+            number_cell(current_count),
             Cell(pair.second, formats.format_percent(pair.second, 1)),
         )
         rows.append(cells)
@@ -141,8 +141,13 @@ def list_bins(feature: FeatureDrift) -> list[tuple[str, int, int, BarPair]]:
     rows_then = max(sum(bins.reference), 1)
     rows_now = max(sum(bins.current), 1)
     return [
-        (name, then, now, BarPair(name=name, first=then / rows_then, second=now / rows_now))
-        for name, then, now in zip(bins.names, bins.reference, bins.current, strict=True)
+        (
+            name,
+            count,
+            current,
+            BarPair(name=name, first=count / rows_then, second=current / rows_now),
+        )
+        for name, count, current in zip(bins.names, bins.reference, bins.current, strict=True)
     ]
 
 

@@ -21,7 +21,7 @@ from streamflow.console.state import ConsoleState
 from streamflow.core.data.counts import count_of
 from streamflow.steps.data.drop_upload import DropUpload, UploadReceipt
 from streamflow.steps.upkeep.console_actions import NewAction, record_work
-from streamflow.web.multipart import MultipartMalformed, MultipartReader, Part, find_boundary
+from streamflow.web.multipart import FormPart, MultipartMalformed, MultipartReader, find_boundary
 
 UPLOAD = "/upload"
 MAX_FIELD_BYTES = 1_000
@@ -43,16 +43,16 @@ class UploadForm:
         self.fields: dict[str, str] = {}
         self._upload = upload
         self._is_token = is_token
-        self._part: Part | None = None
+        self._part: FormPart | None = None
         self._content = b""
 
-    def begin(self, part: Part) -> None:
+    def begin(self, form_part: FormPart) -> None:
         """Begin a field or a file. A file is taken only after the token."""
-        self._part = part
+        self._part = form_part
         self._content = b""
-        if part.file_name:
+        if form_part.file_name:
             self.require_token()
-            self._upload.begin_file(part.file_name)
+            self._upload.begin_file(form_part.file_name)
 
     def write(self, content: bytes) -> None:
         """Take some bytes."""
@@ -129,16 +129,16 @@ async def _take(request: Request, state: ConsoleState, visitor: Visitor) -> Resp
     cookie = request.cookies.get(COOKIE, "")
     name = new_job_id()
     upload = DropUpload(state.platform, name)
-    form = UploadForm(upload, partial(_is_token, state, cookie))
+    upload_form = UploadForm(upload, partial(_is_token, state, cookie))
     try:
         async with asyncio.timeout(state.platform.settings.api_client_limit):
-            await _read_body(request, state, MultipartReader(boundary, form))
-        form.require_token()
-        day = _read_day(form.fields)
+            await _read_body(request, state, MultipartReader(boundary, upload_form))
+        upload_form.require_token()
+        day = _read_day(upload_form.fields)
         if day is None:
             lines = [state.texts.get("work.unusable", field=state.texts.get("work.field_day"))]
             return problem_page(request, state, status=422, code="field_unusable", lines=lines)
-        state.form_numbers.use(form.fields.get("form_number", ""))
+        state.form_numbers.use(upload_form.fields.get("form_number", ""))
         action = NewAction(
             job=name,
             who=make_requester(request, visitor, None).name,

@@ -23,7 +23,7 @@ class MultipartMalformed(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class FormPart:
     """A part of a form: the name of its field, and the name of its file; None: it is no file."""
 
     name: str
@@ -33,7 +33,7 @@ class Part:
 class PartSink(Protocol):
     """What takes the parts of a form, one after the other."""
 
-    def begin(self, part: Part) -> None:
+    def begin(self, form_part: FormPart) -> None:
         """Begin a part."""
 
     def write(self, content: bytes) -> None:
@@ -43,14 +43,14 @@ class PartSink(Protocol):
         """End the part."""
 
 
-class _Place(Enum):
+class _ReaderState(Enum):
     """Where in the body the reader is."""
 
-    BEFORE = auto()  # before the first delimiter
+    PREAMBLE = auto()  # before the first delimiter
     DELIMITER = auto()  # directly behind a delimiter
     HEAD = auto()
     CONTENT = auto()
-    BEHIND = auto()  # behind the last delimiter
+    EPILOGUE = auto()  # behind the last delimiter
 
 
 def find_boundary(content_type: str) -> bytes:
@@ -84,7 +84,7 @@ class MultipartReader:
         self._sink = sink
         # The first delimiter may stand at the very beginning, without a line before it.
         self._rest = b"\r\n"
-        self._place = _Place.BEFORE
+        self._state = _ReaderState.PREAMBLE
         self._parts = 0
 
     def feed(self, piece: bytes) -> None:
@@ -103,16 +103,16 @@ class MultipartReader:
         Raises:
             MultipartMalformed: the body ends before its last delimiter.
         """
-        if self._place is not _Place.BEHIND:
+        if self._state is not _ReaderState.EPILOGUE:
             raise MultipartMalformed("the body ends too early")
 
     def _step(self) -> bool:
         """Go on by one place; return whether there is more to do with the bytes at hand."""
-        if self._place is _Place.DELIMITER:
+        if self._state is _ReaderState.DELIMITER:
             return self._pass_delimiter()
-        if self._place is _Place.HEAD:
+        if self._state is _ReaderState.HEAD:
             return self._read_head()
-        if self._place is _Place.BEHIND:
+        if self._state is _ReaderState.EPILOGUE:
             self._rest = b""
             return False
         return self._read_to_delimiter()
@@ -122,7 +122,7 @@ class MultipartReader:
         is_found = start >= 0
         # The last bytes may be the beginning of a delimiter.
         end = start if is_found else max(0, len(self._rest) - len(self._delimiter) + 1)
-        if self._place is _Place.CONTENT:
+        if self._state is _ReaderState.CONTENT:
             if end:
                 self._sink.write(self._rest[:end])
             if is_found:
@@ -130,7 +130,7 @@ class MultipartReader:
         self._rest = self._rest[end:]
         if is_found:
             self._rest = self._rest[len(self._delimiter) :]
-            self._place = _Place.DELIMITER
+            self._state = _ReaderState.DELIMITER
         return is_found
 
     def _pass_delimiter(self) -> bool:
@@ -138,9 +138,9 @@ class MultipartReader:
             return False
         mark = self._rest[:2]
         if mark == b"--":
-            self._place = _Place.BEHIND
+            self._state = _ReaderState.EPILOGUE
         elif mark == b"\r\n":
-            self._place = _Place.HEAD
+            self._state = _ReaderState.HEAD
         else:
             raise MultipartMalformed("a delimiter is not followed by a line")
         self._rest = self._rest[2:]
@@ -157,11 +157,11 @@ class MultipartReader:
             raise MultipartMalformed("there are too many parts, or a head is too long")
         self._sink.begin(parse_head(self._rest[:end]))
         self._rest = self._rest[end + len(HEAD_END) :]
-        self._place = _Place.CONTENT
+        self._state = _ReaderState.CONTENT
         return True
 
 
-def parse_head(head: bytes) -> Part:
+def parse_head(head: bytes) -> FormPart:
     """Read the name of a part and of its file from the head of the part.
 
     Raises:
@@ -172,7 +172,7 @@ def parse_head(head: bytes) -> Part:
     if name is None:
         raise MultipartMalformed("a part has no name")
     try:
-        return Part(
+        return FormPart(
             name=name[1].decode(),
             file_name=None if file_name is None else file_name[1].decode(),
         )

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from streamflow.web.multipart import (
     MAX_HEAD_BYTES,
+    FormPart,
     MultipartMalformed,
     MultipartReader,
-    Part,
     find_boundary,
 )
 
@@ -24,12 +24,12 @@ class Collected:
 
     def __init__(self) -> None:
         self.parts: list[tuple[str, str | None, bytes]] = []
-        self._part: Part | None = None
+        self._part: FormPart | None = None
         self._content = b""
 
-    def begin(self, part: Part) -> None:
+    def begin(self, form_part: FormPart) -> None:
         assert self._part is None
-        self._part = part
+        self._part = form_part
         self._content = b""
 
     def write(self, content: bytes) -> None:

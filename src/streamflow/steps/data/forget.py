@@ -41,8 +41,7 @@ def forget(
     The key is erased from the raw and frozen rows, the online store, the rejects, the prediction
     log and the scores. Every revision that holds the key is verified first.
 
-    A command that works at the same time either ends before, and what it wrote is erased, or it
-    looks the tombstones up after this has ended.
+    A command at the same time ends before this, or looks the tombstones up after it.
 
     Raises:
         SnapshotDamaged: a revision is not what was frozen.
@@ -56,11 +55,8 @@ def forget(
         revisions = frozen.revisions_by_key(connection)
         revision_keys = erasures.find_revisions_with_key(connection, key_name, key)
         erased = []
-        for revision in [revisions[revision_key] for revision_key in revision_keys]:
-            platform.notify(
-                f"verifying {revision.table} of {revision.as_of:%Y-%m-%d}, "
-                f"revision {revision.revision}"
-            )
+        for revision_key in revision_keys:
+            revision = revisions[revision_key]
             remaining = _digest_without(platform, revision, key_name, key)
             erasures.erase_frozen(connection, key_name, key, revision, remaining)
             erased.append(_erasure(revision, remaining))
@@ -97,6 +93,9 @@ def _digest_without(platform: Platform, revision: Revision, key_name: str, key: 
     Raises:
         SnapshotDamaged: the rows of the revision do not have the recorded digest.
     """
+    platform.notify(
+        f"verifying {revision.table} of {revision.as_of:%Y-%m-%d}, revision {revision.revision}"
+    )
     recorded = frozen.stored_digest(platform.connection, revision)
     types = {column.name: column.type for column in recorded.columns}
     full_digester = Digester(key_name, types)

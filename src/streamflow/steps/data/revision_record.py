@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from streamflow.platform import Platform
 from streamflow.warehouse import revision_pages
 from streamflow.warehouse.revision_pages import RevisionLine as RevisionLine  # noqa: PLC0414
-from streamflow.warehouse.revision_pages import RevisionPosition as RevisionPosition  # noqa: PLC0414
+from streamflow.warehouse.revision_pages import (
+    RevisionPosition as RevisionPosition,  # noqa: PLC0414
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,8 +66,7 @@ def retrain(
 
     The step skips when this evidence was decided before, when a different retraining is at work,
     during the cool-down, when there are too few labels, and, with `on_verdict`, when `monitor`
-    finds nothing on that drop. It raises what `train` and `promote` raise; the states that were
-    reached stay entered.
+    finds nothing on that drop. It raises what `train` and `promote` raise.
 
     Args:
         as_of: The drop to train on; without it, the newest drop that has labels.
@@ -91,8 +90,7 @@ def retrain(
         if reason := _find_reason_to_wait(platform, labels, force):
             return _skip(start, reason)
         if on_verdict:
-            reasons = _find_reasons_to_retrain(platform, drops)
-            if not reasons:
+            if not (reasons := _find_reasons_to_retrain(platform, drops)):
                 return _skip(start, "monitor finds nothing on this drop")
             start = replace(start, why="; ".join(reasons))
         return _continue(platform, start, None, drops_of_months, requester)
