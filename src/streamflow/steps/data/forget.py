@@ -41,7 +41,8 @@ def forget(
     The key is erased from the raw and frozen rows, the online store, the rejects, the prediction
     log and the scores. Every revision that holds the key is verified first.
 
-    A command at the same time ends before this, or looks the tombstones up after it.
+    A command that works at the same time either ends before, and what it wrote is erased, or it
+    looks the tombstones up after this has ended.
 
     Raises:
         SnapshotDamaged: a revision is not what was frozen.
@@ -66,13 +67,8 @@ def forget(
             if erasures.is_forgotten(connection, key):
                 return ForgetReceipt(rows={}, erased=(), already=True)
             raise EntityUnknown(f"{key_name} {key!r}: nothing holds it", remedy="Check the key.")
-        erasures.record_erasures(
-            connection,
-            key=key,
-            who=requester.name,
-            why=why,
-            erased=erased,
-        )
+        who = requester.name
+        erasures.record_erasures(connection, key=key, who=who, why=why, erased=erased)
     return ForgetReceipt(rows=rows, erased=tuple(erased))
 
 
