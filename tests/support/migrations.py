@@ -12,7 +12,8 @@ DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_rep
 DROP TABLE streamflow.ledger, streamflow.pending_move, streamflow.prediction_log,
     streamflow.skew_report;
 DROP TABLE streamflow.score, streamflow.score_run, streamflow.score_summary,
-    streamflow.score_segment, streamflow.score_outcome;
+    streamflow.score_segment, streamflow.score_outcome, streamflow.reproduction,
+    streamflow.console_action;
 DROP SEQUENCE streamflow.score_run_id;
 DROP FUNCTION streamflow.make_prediction_month, streamflow.make_prediction_months,
     streamflow.drop_prediction_month;

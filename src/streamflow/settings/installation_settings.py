@@ -125,6 +125,11 @@ class InstallationSettings(BaseSettings):
     console_session_hours: float = setting(
         12.0, "hours after which a person must log in to the console again", gt=0, le=720
     )
+    console_max_upload: int = setting(
+        104_857_600,
+        "the largest drop, in bytes, that can be uploaded on a page of the console",
+        ge=1024,
+    )
     prefect_port: int = port(4200, "Prefect's server in 'up'")
     mlflow_port: int = port(5000, "MLflow's server in 'up'")
     feast_port: int = port(6566, "Feast's server in 'up'")

@@ -13,8 +13,8 @@ from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
 from streamflow.steps.promotion.gate import Examination, examine
+from streamflow.steps.stages.requester import COMMAND_LINE, Requester
 from streamflow.steps.stages.transitions import (
-    Requester,
     enter_without_move,
     move_to_stage,
     reconcile_locked,
@@ -25,7 +25,6 @@ from streamflow.steps.stages.transitions import (
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
 
-COMMAND_LINE = Requester()
 STAGES = {"staging": "Staging", "production": "Production"}
 
 

@@ -87,13 +87,31 @@ def read_record(platform: Platform, version: ModelVersion) -> RecordedVersion:
         ArtifactUntrusted: streamflow did not register this version, or its passport is lost or
             was changed
     """
-    name = f"version {version.version} of {platform.catalog.model}"
     digest = ledger.passport_digest(
         platform.connection,
         version.run_id,
         model=platform.catalog.model,
         version=version.version,
     )
+    return read_registered_record(platform, version, digest)
+
+
+def read_registered_record(
+    platform: Platform,
+    version: ModelVersion,
+    digest: str | None,
+) -> RecordedVersion:
+    """Read the passport of a version, which must have the registered digest.
+
+    Args:
+        platform: the open platform
+        version: the version as MLflow stores it
+        digest: as our own database has it; None: streamflow did not register this version
+
+    Raises:
+        ArtifactUntrusted: there is no digest, or the passport is lost or was changed
+    """
+    name = f"version {version.version} of {platform.catalog.model}"
     if digest is None:
         raise ArtifactUntrusted(
             f"{name}: this database has no passport of its run {version.run_id},"
@@ -120,7 +138,7 @@ def _read_passport(
     Raises ArtifactUntrusted when the file is lost, changed or unreadable.
     """
     try:
-        content = platform.models.read_run_file(version.run_id, PASSPORT.name)
+        content = platform.models.read_version_file(version, PASSPORT.name)
     except ArtifactUntrusted as exc:
         raise ArtifactUntrusted(f"{name}: its passport is lost: {exc.message}") from exc
     digest = sha256(content).hexdigest()
