@@ -12,6 +12,7 @@ from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.errors import EntityUnknown, SnapshotDamaged
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import describe_digest_difference
+from streamflow.steps.observed import observed
 from streamflow.warehouse import erasures, frozen
 from streamflow.warehouse.erasures import ErasedRevision
 from streamflow.warehouse.frozen import Revision
@@ -29,6 +30,7 @@ class ForgetReceipt:
     already: bool = False
 
 
+@observed("forget")
 def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
     """Erase a key everywhere, in one transaction.
 

@@ -12,6 +12,7 @@ from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
+from streamflow.steps.observed import observed
 from streamflow.steps.promotion.gate import Examination, examine
 from streamflow.steps.stages.transitions import (
     Requester,
@@ -79,6 +80,7 @@ def is_reason_missing(why: str, *, force: bool) -> bool:
     return force and not why.strip()
 
 
+@observed("promote")
 def promote(
     platform: Platform,
     version: int | None = None,

@@ -12,6 +12,7 @@ from streamflow.core.statistics.threshold import Threshold
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
+from streamflow.steps.observed import observed
 from streamflow.steps.promotion.promote import COMMAND_LINE
 from streamflow.steps.serving.serving_version import load_serving_version
 from streamflow.steps.stages.transitions import (
@@ -47,6 +48,7 @@ def former_version(platform: Platform) -> int | None:
     return rollback_version(ledger.entries(platform.connection, platform.catalog.model))
 
 
+@observed("rollback")
 def rollback(
     platform: Platform,
     *,
