@@ -44,6 +44,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
             "fixed tables 0014",
             "fixed tables 0015",
             "fixed tables 0016",
+            "fixed tables 0017",
             "fixed tables 0019",
             "view streamflow.drop_overview of users, labels.churn_label",
         ]
@@ -210,4 +211,5 @@ def test_no_table_is_open_to_the_api_that_is_not_named(platform: Platform) -> No
         "streamflow.installation": "SELECT",
         "streamflow.ledger": "SELECT",
         "streamflow.prediction_log": "INSERT",
+        "streamflow.version_signature": "SELECT",
     }

@@ -13,6 +13,7 @@ DROP TABLE streamflow.ledger, streamflow.pending_move, streamflow.prediction_log
     streamflow.skew_report;
 DROP TABLE streamflow.score, streamflow.score_run, streamflow.score_summary,
     streamflow.score_segment, streamflow.score_outcome;
+DROP TABLE streamflow.webhook_attempt, streamflow.webhook_event, streamflow.version_signature;
 DROP SEQUENCE streamflow.score_run_id;
 DROP FUNCTION streamflow.make_prediction_month, streamflow.make_prediction_months,
     streamflow.drop_prediction_month;

@@ -164,6 +164,15 @@ class InstallationSettings(BaseSettings):
         "the address that gets a signed POST about each promotion, refusal and drift; "
         "it needs webhook_secret",
     )
+    signing_key: Path | None = setting(
+        None,
+        "the PEM file of the Ed25519 key that signs a version at its promotion",
+    )
+    trusted_keys: Path | None = setting(
+        None,
+        "the PEM file of the public keys of which one must have signed a version that answers; "
+        "by default no signature is required",
+    )
     prediction_log_months: int | None = setting(
         None,
         "how many whole months of the prediction log 'prune' keeps before the current month; "

@@ -14,6 +14,7 @@ from streamflow.platform import Platform
 from streamflow.receipt import Receipt
 from streamflow.steps.observed import observed
 from streamflow.steps.promotion.gate import Examination, examine
+from streamflow.steps.stages.signing import sign_version
 from streamflow.steps.stages.transitions import (
     Requester,
     enter_without_move,
@@ -109,6 +110,7 @@ def promote(
         VersionMissing: There is no such version.
         NotRebuildable: This installation has no passport of the version.
         ArtifactUntrusted: The version's files are not the registered ones.
+        SettingsInvalid: The key that signs versions cannot be read. Nothing is moved.
     """
     stage = STAGES[to]
     require_seen(platform, requester)
@@ -122,6 +124,8 @@ def promote(
         require_seen(platform, requester)
         candidacy = _read_again(platform, candidacy)
         receipt = _decide(platform, candidacy, force)
+        if not receipt.refused:
+            sign_version(platform, candidacy.version)
         entry = _carry_out(platform, receipt, why, requester)
     return replace(receipt, seq=entry.seq) if entry else receipt
 

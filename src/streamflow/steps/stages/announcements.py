@@ -10,13 +10,15 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.json_text import canonical_json
 from streamflow.core.promotion.ledger import PRODUCTION, Entry
 from streamflow.platform import Platform
-from streamflow.warehouse.monitoring import StoredReport
 from streamflow.warehouse.webhooks import WebhookEvent, add_event
+
+if TYPE_CHECKING:
+    from streamflow.warehouse.monitoring import StoredReport
 
 # Action in the ledger -> type of the event. Nothing is told of the remaining actions.
 EVENT_TYPES = {

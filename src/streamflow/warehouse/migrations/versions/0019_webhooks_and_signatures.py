@@ -1,4 +1,4 @@
-"""The events that webhooks tell of, and each attempt to deliver one; both append-only."""
+"""What webhooks tell, each attempt to deliver it, and signatures of versions; all append-only."""
 
 from alembic import op
 
@@ -23,6 +23,21 @@ CREATE TABLE streamflow.webhook_attempt (
     problem text NOT NULL,
     PRIMARY KEY (event_id, number)
 );
+-- that the holder of a key approved a version, by the digest of its passport
+CREATE TABLE streamflow.version_signature (
+    run_id text NOT NULL,
+    model text NOT NULL,
+    version integer NOT NULL,
+    key_id text NOT NULL,  -- the beginning of the sha256 of the public key
+    signature text NOT NULL,  -- base64
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, model, version, key_id)
+);
+CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON streamflow.version_signature
+    FOR EACH STATEMENT EXECUTE FUNCTION streamflow.refuse_change();
+GRANT SELECT, INSERT ON streamflow.version_signature TO streamflow_writer;
+GRANT SELECT ON streamflow.version_signature TO
+    streamflow_api, streamflow_console, streamflow_maintenance;
 CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON streamflow.webhook_event
     FOR EACH STATEMENT EXECUTE FUNCTION streamflow.refuse_change();
 CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON streamflow.webhook_attempt
