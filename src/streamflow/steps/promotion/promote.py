@@ -110,7 +110,6 @@ def promote(
         VersionMissing: There is no such version.
         NotRebuildable: This installation has no passport of the version.
         ArtifactUntrusted: The version's files are not the registered ones.
-        SettingsInvalid: The key that signs versions cannot be read. Nothing is moved.
     """
     stage = STAGES[to]
     require_seen(platform, requester)
@@ -124,19 +123,26 @@ def promote(
         require_seen(platform, requester)
         candidacy = _read_again(platform, candidacy)
         receipt = _decide(platform, candidacy, force)
-        if not receipt.refused:
-            sign_version(platform, candidacy.version)
-        entry = _carry_out(platform, receipt, why, requester)
+        entry = _carry_out(platform, receipt, candidacy.version, why, requester)
     return replace(receipt, seq=entry.seq) if entry else receipt
 
 
 def _carry_out(
     platform: Platform,
     receipt: PromoteReceipt,
+    version: ModelVersion,
     why: str,
     requester: Requester,
 ) -> Entry | None:
-    """Move the version if it was promoted, and write the decision into the ledger."""
+    """Sign and move the version if it was promoted, and write the decision into the ledger.
+
+    A version that is in the stage already is signed, too, if it was not.
+
+    Raises:
+        SettingsInvalid: The key that signs versions cannot be read. Nothing is moved.
+    """
+    if not receipt.refused:
+        sign_version(platform, version)
     promotion = Move(
         who=requester.name,
         model=receipt.model,
