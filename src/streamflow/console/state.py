@@ -20,6 +20,7 @@ from streamflow.core.serving.api_keys import Scope
 from streamflow.database.reading_pool import open_reading_pool, take_reading_connection
 from streamflow.errors import Overloaded
 from streamflow.platform import Platform, open_platform
+from streamflow.steps.lineage.observer import StepReporter
 from streamflow.web.active_keys import KeyRing
 from streamflow.web.request_context import notes_of
 from streamflow.web.request_keys import read_key
@@ -100,7 +101,8 @@ class ConsoleState:
     @contextmanager
     def acting(self) -> Iterator[Platform]:
         """Yield the platform as the command line has it, for a step that may change something."""
-        with self.alone(), open_platform(self.platform.settings) as platform:
+        settings = self.platform.settings
+        with self.alone(), open_platform(settings, observer=StepReporter()) as platform:
             yield platform
 
     def find_visitor(self, request: Request) -> Visitor:

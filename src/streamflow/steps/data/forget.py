@@ -11,6 +11,7 @@ from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.errors import EntityUnknown, SnapshotDamaged
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import describe_digest_difference
+from streamflow.steps.observed import observed
 from streamflow.steps.stages.requester import COMMAND_LINE, Requester
 from streamflow.warehouse import erasures, frozen
 from streamflow.warehouse.erasures import ErasedRevision
@@ -29,6 +30,7 @@ class ForgetReceipt:
     already: bool = False
 
 
+@observed("forget")
 def forget(
     platform: Platform,
     key: str,

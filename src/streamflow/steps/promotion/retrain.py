@@ -14,6 +14,7 @@ from streamflow.core.data.counts import choose_form, count_of
 from streamflow.errors import LabelsMissing, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor import monitor
+from streamflow.steps.observed import observed
 from streamflow.steps.promotion.promote import PromoteReceipt, promote
 from streamflow.steps.promotion.retrain_evidence import digest_evidence, find_trained_version
 from streamflow.steps.promotion.unseen_users import find_newest_labelled_drop
@@ -51,6 +52,7 @@ class RetrainReceipt:
     promotion: PromoteReceipt | None = None
 
 
+@observed("retrain")
 def retrain(
     platform: Platform,
     as_of: datetime | None = None,

@@ -12,6 +12,7 @@ from streamflow.core.statistics.threshold import Threshold
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
+from streamflow.steps.observed import observed
 from streamflow.steps.serving.serving_version import load_serving_version
 from streamflow.steps.stages.requester import COMMAND_LINE, Requester
 from streamflow.steps.stages.transitions import (
@@ -57,6 +58,7 @@ def former_version(platform: Platform) -> int | None:
         limit *= MORE_ENTRIES
 
 
+@observed("rollback")
 def rollback(
     platform: Platform,
     *,

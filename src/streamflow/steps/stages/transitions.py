@@ -23,6 +23,7 @@ from streamflow.errors import LedgerChanged, VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.models.stages import ALIAS_BY_STAGE, RegistryStages
 from streamflow.platform import Platform
+from streamflow.steps.stages.announcements import announce_entry
 from streamflow.steps.stages.requester import Requester
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
@@ -167,6 +168,7 @@ def _enter(platform: Platform, change: Move, *, since: datetime | None = None) -
     """Enter a change, delete its note in one transaction, and tell MLflow the newest entry."""
     with platform.connection.transaction():
         entry = ledger.append(platform.connection, change, since=since)
+        announce_entry(platform, entry)
         ledger.delete_pending_move(platform.connection, change.model)
     platform.models.set_ledger_head(format_head(entry))
     return entry

@@ -24,6 +24,7 @@ from streamflow.core.versions.version_files import (
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models.model_version import ModelVersion
 from streamflow.platform import Platform
+from streamflow.steps.stages.signing import require_signature
 from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
@@ -207,11 +208,13 @@ def load_answering(
 
     Raises:
         ArtifactUntrusted: streamflow did not register this version, a file or a tag of it is not
-            the registered one, or it answers its stored requests differently.
+            the registered one, no trusted key signed it, or it answers its stored requests
+            differently.
     """
     record = read_record(platform, version)
     if record.tampered:
         raise ArtifactUntrusted("; ".join(record.tampered))
+    require_signature(platform, version, record.passport_digest)
     if record.decision is not None:
         # A version of an earlier release has no stored requests that it could be tried on.
         return LoadedVersion(record=record, predictor=load_predictor(platform, record))
