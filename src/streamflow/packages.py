@@ -11,6 +11,7 @@ DISTRIBUTION = "streamflow-churn"
 # starts. Each extra also brings those of the extras before it.
 MODULES_OF_EXTRA: dict[str, tuple[str, ...]] = {
     "serve": (
+        "cryptography",
         "fastapi",
         "httptools",
         "mlflow",
