@@ -16,7 +16,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from importlib.metadata import (
+    Distribution,
+    PackageNotFoundError,
+    distribution,
+    packages_distributions,
+)
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -59,6 +64,7 @@ class FewPackages:
 
     def __init__(self, allowed: set[str]) -> None:
         self.missed: set[str] = set()
+        self._allowed = allowed
         self._absent: set[str] = set()
         self._hidden_files: set[str] = set()
         for module, names in packages_distributions().items():
@@ -76,6 +82,11 @@ class FewPackages:
             return None
         spec = PathFinder.find_spec(name, path, target)
         return None if spec and spec.origin in self._hidden_files else spec
+
+    def find_distributions(self, context: Any) -> Iterator[Distribution]:
+        for found in PathFinder.find_distributions(context):
+            if canonicalize_name(found.metadata["Name"]) in self._allowed:
+                yield found
 
 
 def list_files(names: set[str]) -> Iterator[str]:
