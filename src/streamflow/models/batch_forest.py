@@ -99,16 +99,17 @@ class Votes:
 
     def _make_test_masks(self, rows: Singles) -> Masks:
         """Return the masks of all tests, then those of their opposites."""
-        words = -(-len(rows) // 64)
+        word_count = -(-len(rows) // 64)
         word, bit = np.divmod(np.arange(len(rows)), 64)
         word_bit = np.uint64(1) << bit.astype(np.uint64)
-        masks = np.zeros((2 * self._tests, words), dtype=np.uint64)
+        masks = np.zeros((2 * self._tests, word_count), dtype=np.uint64)
         for column, first_test, cuts in self._columns:
             passed = np.searchsorted(cuts, rows[:, column])
             passing = np.flatnonzero(passed)
             last_passed = first_test + passed[passing] - 1
             # The bits of a word differ, so their sum is the word.
-            np.add.at(masks.ravel(), last_passed * words + word[passing], word_bit[passing])
+            position = last_passed * word_count + word[passing]
+            np.add.at(masks.ravel(), position, word_bit[passing])
             from_last = masks[first_test : first_test + len(cuts)][::-1]
             np.bitwise_or.accumulate(from_last, axis=0, out=from_last)
         np.invert(masks[: self._tests], out=masks[self._tests :])
@@ -118,32 +119,36 @@ class Votes:
 class _Level(NamedTuple):
     """The nodes of one level: first those with two leaves, then with one, then without a leaf.
 
+    The children are given by their positions in the level below.
+
     Attributes:
         tests: the test of each node, or its opposite if the rows that do not pass get class 1.
-        both: for nodes where a row needs the test and the child, the child's place below.
-        either: the same for nodes where the test or the child is enough.
-        left, right: the places of the children of the nodes without a leaf.
+        and_children: for each node where a row needs the test and the child, the child.
+        or_children: for each node where the test or the child is enough, the child.
+        left_children: the left child of each node without a leaf.
+        right_children: the right child of each node without a leaf.
     """
 
     tests: NodeNumbers
-    both: NodeNumbers
-    either: NodeNumbers
-    left: NodeNumbers
-    right: NodeNumbers
+    and_children: NodeNumbers
+    or_children: NodeNumbers
+    left_children: NodeNumbers
+    right_children: NodeNumbers
 
     def compute(self, tests: Masks, below: Masks) -> Masks:
         """Return the masks of the nodes of this level, from those of the level below."""
         masks = tests.take(self.tests, axis=0)
-        first_without = len(masks) - len(self.left)
-        first_either = first_without - len(self.either)
-        first_both = first_either - len(self.both)
-        masks[first_both:first_either] &= below.take(self.both, axis=0)
-        masks[first_either:first_without] |= below.take(self.either, axis=0)
-        left = below.take(self.left, axis=0)
+        first_without = len(masks) - len(self.left_children)
+        first_or = first_without - len(self.or_children)
+        first_and = first_or - len(self.and_children)
+        masks[first_and:first_or] &= below.take(self.and_children, axis=0)
+        masks[first_or:first_without] |= below.take(self.or_children, axis=0)
         # The right child where the test is passed, else the left one.
-        differs = below.take(self.right, axis=0) ^ left
-        differs &= masks[first_without:]
-        np.bitwise_xor(differs, left, out=masks[first_without:])
+        left_masks = below.take(self.left_children, axis=0)
+        difference = below.take(self.right_children, axis=0)
+        difference ^= left_masks
+        difference &= masks[first_without:]
+        np.bitwise_xor(difference, left_masks, out=masks[first_without:])
         return masks
 
 
@@ -151,38 +156,72 @@ def _plan_levels(
     roots: NodeNumbers,
     children: NodeNumbers,
     node_test: NodeNumbers,
-    tests: int,
+    test_count: int,
 ) -> tuple[list[_Level], NodeNumbers]:
-    """Return the levels of some trees from below, and the places of the roots in the last one."""
+    """Return the levels of trees from the lowest up, and the roots' positions in the last one."""
     nodes_by_level = [np.unique(roots)]
     while len(nodes_by_level[-1]):
-        below = children[nodes_by_level[-1]].ravel()
-        nodes_by_level.append(below[below > 1])
-    place = np.zeros(len(children), dtype=np.intp)
+        children_of_level = children[nodes_by_level[-1]].ravel()
+        nodes_by_level.append(children_of_level[children_of_level > 1])
+    position = np.zeros(len(children), dtype=np.intp)
     levels = []
     for nodes in reversed(nodes_by_level[:-1]):
-        left, right = children[nodes].T
-        left_is_leaf = left < 2
-        right_is_leaf = right < 2
-        leaf = np.where(left_is_leaf, left, right)
-        has_two = left_is_leaf & right_is_leaf
-        kind = np.where(has_two, 0, np.where(left_is_leaf | right_is_leaf, leaf + 1, 3))
-        # Class 1 is for rows that do not pass, or class 0 for rows that pass.
-        is_opposite = (kind < 3) & (left_is_leaf == (leaf == 1))
-        test = np.where(has_two & (left == right), 0, node_test[nodes]) + tests * is_opposite
-        order = np.argsort(kind, kind="stable")
-        both, either, without = np.split(order, np.searchsorted(kind[order], [1, 2, 3]))[1:]
-        inner = place[np.where(left_is_leaf, right, left)]
-        children_places = place[left[without]], place[right[without]]
-        levels.append(_Level(test[order], inner[both], inner[either], *children_places))
-        place[nodes[order]] = np.arange(len(nodes))
-    return levels, place[roots]
+        level, order = _plan_level(children[nodes], node_test[nodes], test_count, position)
+        levels.append(level)
+        position[nodes[order]] = np.arange(len(nodes))
+    return levels, position[roots]
+
+
+def _plan_level(
+    children: NodeNumbers,
+    test: NodeNumbers,
+    test_count: int,
+    position: NodeNumbers,
+) -> tuple[_Level, NodeNumbers]:
+    """Return the level of some nodes, and the order in which it has them.
+
+    Args:
+        children: the left and the right child of each node, (n, 2). A child below 2 is a leaf, and
+            its number is its class.
+        test: the test of each node, (n,).
+        test_count: the number of tests; so much later is the opposite of a test.
+        position: the positions of the nodes of the level below.
+    """
+    left_child, right_child = children.T
+    left_is_leaf = left_child < 2
+    right_is_leaf = right_child < 2
+    leaf_class = np.where(left_is_leaf, left_child, right_child)
+    has_two_leaves = left_is_leaf & right_is_leaf
+    has_leaf = left_is_leaf | right_is_leaf
+    kind = np.where(has_leaf, leaf_class + 1, 3)
+    kind[has_two_leaves] = 0
+    # Class 1 is for rows that do not pass, or class 0 for rows that pass.
+    is_opposite = has_leaf & (left_is_leaf == (leaf_class == 1))
+    has_equal_leaves = has_two_leaves & (left_child == right_child)
+    tests = np.where(has_equal_leaves, 0, test)
+    tests[is_opposite] += test_count
+    order = np.argsort(kind, kind="stable")
+    bounds = np.searchsorted(kind[order], [1, 2, 3])
+    _, with_and, with_or, without_leaf = np.split(order, bounds)
+    inner_child = np.where(left_is_leaf, right_child, left_child)
+    level = _Level(
+        tests=tests[order],
+        and_children=position[inner_child[with_and]],
+        or_children=position[inner_child[with_or]],
+        left_children=position[left_child[without_leaf]],
+        right_children=position[right_child[without_leaf]],
+    )
+    return level, order
 
 
 def _share_out(compute: Callable[[Floats], Floats], rows: Floats, most_rows: int) -> Floats:
     """Compute the answers of rows in one thread per processor: NumPy frees Python's lock."""
+    if not len(rows):
+        return np.empty(0)
     threads = len(os.sched_getaffinity(0))
-    parts = threads * -(-len(rows) // (threads * most_rows))
-    batches = np.array_split(rows, max(1, parts))
+    # Every thread gets the same number of batches.
+    rounds = -(-len(rows) // (threads * most_rows))
+    batches = np.array_split(rows, rounds * threads)
     with ThreadPoolExecutor(threads) as pool:
-        return np.concatenate(list(pool.map(compute, filter(len, batches))) or [np.empty(0)])
+        answers = pool.map(compute, filter(len, batches))
+        return np.concatenate(list(answers))
