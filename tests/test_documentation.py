@@ -18,8 +18,8 @@ with a fresh installation, and compares the output line by line. The rules for a
 - `streamflow run` runs its three steps without Prefect's server. `streamflow serve` and a `curl`
   to port 8000 use an API that is started on a free port. `export NAME=VALUE` holds until the end
   of the page.
-- A page with `export STREAMFLOW_CATALOG=…` begins with an empty database, a different page with one
-  that is migrated already.
+- A page with `streamflow --catalog catalog.toml run` or `export STREAMFLOW_CATALOG=…` begins with
+  an empty database, a different page with one that is migrated already.
 - The folder has links to `tests` and `docs`, like a clone.
 """
 
@@ -77,6 +77,10 @@ def _runs() -> list[tuple[str, bool]]:
     return runs
 
 
+# A page with such a command begins with an empty database, in place of one with our own catalog.
+OWN_CATALOG = ("export STREAMFLOW_CATALOG=", "streamflow --catalog catalog.toml run ")
+
+
 @pytest.mark.parametrize(
     ("page", "is_real"),
     _runs(),
@@ -95,7 +99,7 @@ def test_a_page_shows_what_its_commands_print(
     if is_real:
         (tmp_path / "data").symlink_to(request.getfixturevalue("real_drops"))
     has_own_catalog = any(
-        command.text.startswith("export STREAMFLOW_CATALOG=")
+        command.text.startswith(OWN_CATALOG)
         for block in _blocks(page)
         for command in block.commands
     )

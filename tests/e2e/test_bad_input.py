@@ -364,6 +364,19 @@ def test_what_cannot_be_learned_from_is_said(
     assert call("models", "--json").stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["reports", "--below"], ["reports"], ["ledger", "--below"], ["models", "--below"]],
+    ids=" ".join,
+)
+def test_a_number_that_the_database_cannot_hold_is_refused(
+    command: list[str], call: Callable[..., Said]
+) -> None:
+    said = call(*command, str(2**63))
+    assert said.returncode == 2
+    assert f"less than or equal to {2**63 - 1}" in said.stderr
+
+
 def test_an_unknown_as_of_is_answered_with_what_there_is(
     call: Callable[..., Said], loaded: Installation
 ) -> None:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 from conftest import Cluster
 
-from streamflow.database import Address
+from streamflow.catalog import DEFAULT_PATH
+from streamflow.database import Address, connect
+from streamflow.errors import DatabaseInUse
+from streamflow.platform import Platform
+from streamflow.steps.data.migrate import migrate, plan_migration
+from streamflow.warehouse.sessions import describe_other_sessions
 
 
 def test_several_services_migrate_an_empty_database_at_once(
@@ -45,3 +53,55 @@ def test_several_services_migrate_an_empty_database_at_once(
         ] == []  # nobody else may plant a feature definition
     finally:
         cluster.drop(name)
+
+
+def _wait_until_alone(platform: Platform) -> None:
+    """Wait until PostgreSQL has ended the sessions that this process has closed."""
+    databases = (platform.login.database, platform.settings.mlflow_database)
+    deadline = time.monotonic() + 10
+    with connect(platform.login, autocommit=True) as connection:
+        while describe_other_sessions(connection, databases):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_with_nothing_to_change_the_services_may_run(platform: Platform, installation: str) -> None:
+    with connect(platform.login, autocommit=True) as connection:
+        sessions = describe_other_sessions(connection, [platform.login.database])
+        assert sessions == ()
+        with connect(platform.login):
+            sessions = describe_other_sessions(connection, [platform.login.database])
+            assert sessions == (f"1 session of streamflow in the database {installation}",)
+            assert describe_other_sessions(connection, ["another"]) == ()
+            assert migrate(platform, require_stopped=True).changes == ()
+
+
+def test_a_change_waits_until_the_services_have_stopped(
+    open_with: Callable[..., Platform], tmp_path: Path
+) -> None:
+    catalog = tmp_path / "catalog.toml"
+    text = DEFAULT_PATH.read_text(encoding="utf-8")
+    assert "churn_label = {" in text
+    new_column = 'a_note = { type = "bool" }\n'
+    catalog.write_text(text.replace("churn_label = {", f"{new_column}churn_label = {{"))
+    changed = open_with(migrated=False, catalog=catalog)
+    planned = plan_migration(changed).changes
+    assert planned
+    with connect(changed.login), pytest.raises(DatabaseInUse, match="session.* of streamflow in"):
+        migrate(changed, require_stopped=True)
+    assert plan_migration(changed).changes == planned
+    changed.connection.close()
+    changed.forget_lost_connection()
+    changed.models.close()
+    _wait_until_alone(changed)
+    assert migrate(changed, require_stopped=True).changes
+
+
+def test_older_tables_of_mlflow_are_a_change_too(platform: Platform) -> None:
+    mlflow = platform.login.with_database(platform.settings.mlflow_database)
+    with connect(mlflow, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'older'")
+        with pytest.raises(DatabaseInUse, match=f"in the database {mlflow.database}"):
+            migrate(platform, require_stopped=True)
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        assert row == ("older",)

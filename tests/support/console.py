@@ -178,12 +178,14 @@ def run_command(session: Session, text: str) -> tuple[str, int]:
 
 
 def _run_streamflow(session: Session, arguments: list[str]) -> tuple[str, int]:
-    if arguments[0] != "run":
+    position = 2 if arguments[0] == "--catalog" else 0
+    flags, name, options = arguments[:position], arguments[position], arguments[position + 1 :]
+    if name != "run":
         return _call_main(session, arguments)
     # The flow `monthly` without its server, which takes most of the time: the same three steps.
-    steps = [["ingest", *arguments[1:]], ["snapshot", *arguments[2:]], ["materialize"]]
+    steps = [["ingest", *options], ["snapshot", *options[1:]], ["materialize"]]
     if session.is_empty:
-        _call_main(session, ["migrate"])
+        _call_main(session, [*flags, "migrate"])
         session.is_empty = False
     printed = ""
     for step in steps:

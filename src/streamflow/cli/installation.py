@@ -47,6 +47,13 @@ def migrate(
             help="Use the catalog that --catalog names in place of that of this installation.",
         ),
     ] = False,
+    require_stopped: Annotated[
+        bool,
+        typer.Option(
+            "--require-stopped",
+            help="Change nothing while other programs are connected to the database.",
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Create or update the tables, MLflow and Feast.
@@ -60,11 +67,15 @@ def migrate(
     """
     from streamflow.steps.data import migrate as step
 
-    run = step.plan_migration if plan else step.migrate
     with invocation(context).platform(migrated=False) as platform:
         if change_catalog and not platform.catalog_file.is_named:
             raise typer.BadParameter("--change-catalog: name the catalog with --catalog FILE")
-        receipt = run(platform, change_catalog=change_catalog)
+        if plan:
+            receipt = step.plan_migration(platform, change_catalog=change_catalog)
+        else:
+            receipt = step.migrate(
+                platform, change_catalog=change_catalog, require_stopped=require_stopped
+            )
     show(receipt, as_json=as_json, text=receipts.migrate)
 
 

@@ -17,7 +17,7 @@ from streamflow.cli.context import (
     print_text,
     show,
 )
-from streamflow.cli.options import JsonFlag, Why, parse_instant
+from streamflow.cli.options import MAX_NUMBER, JsonFlag, Why, parse_instant
 from streamflow.cli.printable import one_line
 from streamflow.errors import StreamflowError
 
@@ -29,7 +29,9 @@ LEDGER_HEADER = ("", "at (UTC)", "who", "what", "stage", "from", "to", "why", "e
 
 EntriesBelow = Annotated[
     int | None,
-    typer.Option("--below", min=1, help="Only entries with smaller numbers.", metavar="N"),
+    typer.Option(
+        "--below", min=1, max=MAX_NUMBER, help="Only entries with smaller numbers.", metavar="N"
+    ),
 ]
 EntryLimit = Annotated[
     int | None,

@@ -8,7 +8,7 @@ import typer
 
 from streamflow.cli import lifecycle_receipts, version_receipts
 from streamflow.cli.context import invocation, print_table, print_text, show
-from streamflow.cli.options import JsonFlag, Why
+from streamflow.cli.options import MAX_NUMBER, JsonFlag, Why
 
 if TYPE_CHECKING:
     from streamflow.models.model_version import ModelVersion
@@ -40,7 +40,9 @@ Force = Annotated[
 
 Below = Annotated[
     int | None,
-    typer.Option("--below", min=1, help="Only versions with smaller numbers.", metavar="N"),
+    typer.Option(
+        "--below", min=1, max=MAX_NUMBER, help="Only versions with smaller numbers.", metavar="N"
+    ),
 ]
 Limit = Annotated[
     int | None,

@@ -72,6 +72,8 @@ EntityKey = Annotated[
     str,
     typer.Argument(help="The key of the user, such as 7590-VHVEG.", metavar="KEY"),
 ]
+# The largest number that a column `bigint` of PostgreSQL holds.
+MAX_NUMBER = 2**63 - 1
 VersionOrRun = Annotated[
     str,
     typer.Argument(

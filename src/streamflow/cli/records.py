@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamflow.cli.context import format_time, invocation, print_table, print_text, show
-from streamflow.cli.options import JsonFlag, as_instant
+from streamflow.cli.options import MAX_NUMBER, JsonFlag, as_instant
 from streamflow.cli.printable import one_line
 from streamflow.core.data.counts import count_of
 
@@ -34,13 +34,15 @@ ReportNumber = Annotated[
     int | None,
     typer.Argument(
         min=1,
+        max=MAX_NUMBER,
         help="The number of a report: show this report only, with all details.",
         show_default=False,
         metavar="N",
     ),
 ]
 Below = Annotated[
-    int | None, typer.Option("--below", min=1, help="Only reports with smaller numbers.")
+    int | None,
+    typer.Option("--below", min=1, max=MAX_NUMBER, help="Only reports with smaller numbers."),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many to list at most.")]
 

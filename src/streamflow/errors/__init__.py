@@ -14,6 +14,7 @@ StreamflowError
 ├── DiskFull                 the disk of the database or of the state folder is full
 ├── PermissionMissing        the database role may not do this; the SQL is shown
 ├── NotMigrated              the database is older than the code or the catalog
+├── DatabaseInUse            a change needs the services stopped, and some are still connected
 ├── DifferentCatalog         this installation uses a different catalog than the command
 ├── VersionMissing           the model version does not exist, or none is in Production
 ├── ModelRenamed             the registered model has a different name in MLflow now
@@ -49,6 +50,7 @@ from streamflow.errors.data import (
 from streamflow.errors.installation import (
     BackupDamaged,
     CatalogInvalid,
+    DatabaseInUse,
     DatabaseUnavailable,
     DifferentCatalog,
     DiskFull,
@@ -87,6 +89,7 @@ __all__ = [
     "BackupDamaged",
     "CatalogInvalid",
     "ContractViolation",
+    "DatabaseInUse",
     "DatabaseUnavailable",
     "DifferentCatalog",
     "DiskFull",

@@ -50,6 +50,14 @@ class NotMigrated(StreamflowError):
     remedy = "Run 'streamflow migrate'."
 
 
+class DatabaseInUse(StreamflowError):
+    """A change needs the services stopped, and some are still connected to the database."""
+
+    exit_code = 28
+    state = "Nothing was changed."
+    remedy = "Stop the services and run the command again."
+
+
 class DifferentCatalog(StreamflowError):
     """This installation uses a different catalog than the command."""
 

@@ -146,13 +146,18 @@ def _parse_plain_block(
     except pl.exceptions.PolarsError:
         return None
     separators = len(frame) * (len(header) - 1)
-    if frame.width != len(header) or block.count(file_format.separator.encode()) != separators:
+    if frame.width != len(header) or _count_byte(block, file_format.separator) != separators:
         return None
     read_columns = [n for n, name in enumerate(header) if name not in file_format.ignore]
     named_columns = [
         frame.to_series(position).rename(header[position]) for position in read_columns
     ]
     return pl.DataFrame(named_columns)
+
+
+def _count_byte(block: bytes, character: str) -> int:
+    """Count an ASCII character. Where it is frequent, NumPy takes a quarter of the time."""
+    return int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == ord(character)))
 
 
 def _parse_block(
@@ -207,4 +212,6 @@ def _number_rows(count: int, ragged: Collection[int]) -> NDArray[np.int64]:
     [0, 3, 4]
     """
     candidates = np.arange(count + len(ragged))
+    if not ragged:
+        return candidates
     return np.setdiff1d(candidates, np.array(sorted(ragged), dtype=np.int64))

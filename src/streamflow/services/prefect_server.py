@@ -78,24 +78,31 @@ def prefect_server(
             starting.close()
 
         closing.enter_context(temporary_environment({"PREFECT_API_URL": url}))
-        closing.enter_context(_explain_ended_server(child, log))
+        closing.enter_context(_explain_lost_server(child, f"{url}/health", log))
         yield wait
 
 
 @contextmanager
-def _explain_ended_server(child: subprocess.Popen[bytes], log: Path) -> Iterator[None]:
-    """Raise ServiceFailed for an unforeseen error in the block if the server ended before it."""
+def _explain_lost_server(
+    child: subprocess.Popen[bytes],
+    health_url: str,
+    log: Path,
+) -> Iterator[None]:
+    """Raise ServiceFailed for an unforeseen error in the block if the server is gone."""
     try:
         yield
     except StreamflowError:
         raise
     # Prefect's client raises errors of several libraries if its server is gone.
     except Exception as error:
-        if child.poll() is None:
+        # The process that watches over the server can end a moment later than the server.
+        if child.poll() is None and fetch(health_url) is not None:
             raise
-        failure = describe_failure(f"Prefect's server ended with code {child.returncode}", log)
+        end = "does not answer any more"
+        if child.returncode is not None:
+            end = f"ended with code {child.returncode}"
         raise ServiceFailed(
-            failure.message,
+            describe_failure(f"Prefect's server {end}", log).message,
             state="What was not committed is rolled back.",
             remedy="Run the command again.",
         ) from error

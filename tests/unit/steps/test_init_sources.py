@@ -463,6 +463,27 @@ def test_a_file_with_several_rows_per_key_becomes_events(
     ]
 
 
+def test_a_key_that_repeats_as_a_whole_number_is_refused(tmp_path: Path) -> None:
+    text = refusal(tmp_path, {"users.csv": "id,churn\n1,Yes\n1.0,No\n2,Yes\n"})
+    assert (
+        "users.csv: column 'id' repeats: 3 different values in 3 rows, '1' twice or more"
+        " (1.0 is the same key as 1)" in text
+    )
+
+
+def test_one_user_twice_among_all_users_is_no_event(tmp_path: Path) -> None:
+    labels = [f"{user},{user % 2}" for user in range(100)]
+    users = [f"{user},2024-01-{user % 28 + 1:02}" for user in [*range(100), 7]]
+    text = refusal(
+        tmp_path,
+        {
+            "labels.csv": "\n".join(["user_id,churn", *labels, ""]),
+            "users.csv": "\n".join(["user_id,signup_date", *users, ""]),
+        },
+    )
+    assert "column 'user_id' repeats: 100 different values in 101 rows, '7' twice or more" in text
+
+
 def test_a_repeated_key_without_a_time_is_no_event(tmp_path: Path) -> None:
     text = refusal(
         tmp_path,

@@ -98,10 +98,7 @@ def _count_all(
         byte_count = cell.str.len_bytes()
         is_text = column.family in ("text", None)
         length = characters if is_text else byte_count
-        measures[header] = {
-            "empty": cell.null_count(),
-            "longest": length.max(),
-        }
+        measures[header] = {"empty": cell.null_count(), "longest": length.max()}
         if file_format.encoding not in ("utf-8", "utf-8-sig"):
             is_different = byte_count != characters
             measures[header]["not_ascii"] = is_different.sum()
@@ -185,12 +182,15 @@ def _count_odd_forms(
 ) -> dict[str, int]:
     """Count the cells of each column that are not written like a value: 007 and +49 name something.
 
-    First those are counted that begin like one. Only where there are some are they looked at.
+    First those are counted that begin like one. Only where there are some are they looked at. In
+    the order of texts, signs stand before digits, so the first text shows whether there are any.
     """
-    beginnings = {
-        header: {sign: pl.col(header).str.starts_with(sign).sum() for sign in ("0", "-0", "+")}
-        for header in headers
-    }
+    first_texts = cells.select(pl.col(headers).min()).row(0) if headers else ()
+    beginnings = {}
+    for header, first_text in zip(headers, first_texts, strict=True):
+        has_signs = first_text is not None and first_text < "0"
+        texts = ("0", "-0", "+") if has_signs else ("0",)
+        beginnings[header] = {text: pl.col(header).str.starts_with(text).sum() for text in texts}
     odd_counts = dict.fromkeys(headers, 0)
     doubtful: dict[str, dict[str, pl.Expr]] = {}
     for header, counts in _measure(cells, beginnings).items():

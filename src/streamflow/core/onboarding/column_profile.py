@@ -34,6 +34,7 @@ class ColumnProfile:
     longest   the length of the longest cell, in characters
     values    each distinct value and the number of its cells, if they are few; in order
     unique    no cell is empty, and no two cells are equal
+    repeats   the number of cells that repeat an earlier one; None if there are many, or empty cells
     is_whole  each value is a whole number, although some are written like 1.0
     odd       the values that are not of the type, the most frequent first; at most ODD_VALUES
     odd_cells the number of cells that are not of the type
@@ -58,6 +59,7 @@ class ColumnProfile:
     longest: int = 0
     values: tuple[tuple[str, int], ...] | None = None
     unique: bool = False
+    repeats: int | None = None
     is_whole: bool = False
     odd: tuple[CellCount, ...] = ()
     odd_cells: int = 0

@@ -177,11 +177,7 @@ def _list_key_obstacles(file: FileProfile, column: ColumnProfile) -> Iterator[st
     if column.kind not in ("int", "string", "float"):
         yield f"is of type {column.kind}; a key is int or string"
     if not column.unique:
-        values = "many different values"
-        if column.values is not None:
-            values = count_of(len(column.values), "different value")
-        example = f", {column.repeated_cell!r} twice or more" if column.repeated_cell else ""
-        yield f"repeats: {values} in {count_of(column.rows, 'row')}{example}"
+        yield _describe_repeats(column)
     if column.total:
         line = file.locate(column.total.row)
         yield f"holds the name of a sum in {line}: {column.total.value!r}"
@@ -194,6 +190,20 @@ def _list_key_obstacles(file: FileProfile, column: ColumnProfile) -> Iterator[st
         yield "holds numbers that are not whole; a key is int or string"
     if column.numbers_rows:
         yield "only numbers the rows"
+
+
+def _describe_repeats(column: ColumnProfile) -> str:
+    """Say how often the cells of a column repeat, with one that does."""
+    rows = count_of(column.rows, "row")
+    example = f", {column.repeated_cell!r} twice or more" if column.repeated_cell else ""
+    if column.values is not None and len(column.values) == column.rows:
+        example += " (1.0 is the same key as 1)"
+    if column.repeats and column.values is None:
+        return f"repeats an earlier row in {column.repeats:,} of {rows}{example}"
+    values = "many different values"
+    if column.values is not None:
+        values = count_of(len(column.values), "different value")
+    return f"repeats: {values} in {rows}{example}"
 
 
 NO_KEY_NAME = 2

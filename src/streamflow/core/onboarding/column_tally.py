@@ -16,17 +16,21 @@ from streamflow.catalog import FileFormat
 from streamflow.catalog.file_format import BLANKS
 from streamflow.catalog.file_kinds import FileKind
 from streamflow.core.data.cell_forms import canonical_cell
-from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, Family, guess_family
+from streamflow.core.onboarding.cell_style import Family, guess_family
 from streamflow.core.onboarding.column_profile import CellCount
 
 KEPT_VALUES = 100  # distinct values of a column that are counted one by one
 LAST_ROWS = 100  # rows of a batch among which a row of sums is looked for
+FIRST_ROWS = 1_000  # rows among which a repeated cell is looked for first
+FAMILY_VALUES = 300  # distinct values by which the kind of a column is guessed; most of them decide
+FEW_REPEATS = 0.05  # share of the rows that may repeat a key in a file of one row per key
 ODD_VALUES = 1_000  # distinct values that are not of their column's type, kept one by one
 # Blanks, and characters that cannot be seen: an id with one of them looks like a different id.
 HIDDEN = r"[\s\x{00A0}\x{00AD}\x{200B}-\x{200F}\x{2060}\x{FEFF}]"
 HIDDEN_AROUND = f"^{HIDDEN}|{HIDDEN}$"
 # What programs write in the first column of a row of sums.
 TOTAL = r"(?i)^\s*((grand|sub) ?)?(total|totals|sum|summe|gesamt|insgesamt)\s*:?\s*$"
+HASH_SEED = 20240131
 
 Hashes = NDArray[np.uint64]
 
@@ -38,8 +42,8 @@ class ColumnTally:
     family       the kind of values that the first cells have; None while all cells were empty
     values       value -> the number of its cells; None once there are too many
     odd          value -> the cells that are not of the family
-    hashes       a hash of each cell as a key, while no cell is empty and no two cells are equal;
-                 None after that
+    hashes       a hash of each cell as a key, while no cell is empty and few cells repeat an
+                 earlier one; None after that
     cell_hashes  the hashes of the same cells, where 1.0 and 1 are different
     """
 
@@ -71,7 +75,7 @@ class ColumnTally:
         """Guess the kind of values of the column from the first batch with a value."""
         if self.family is not None:
             return
-        first_values = cells.drop_nulls().unique(maintain_order=True).head(SAMPLED_VALUES)
+        first_values = cells.drop_nulls().unique(maintain_order=True).head(FAMILY_VALUES)
         text = pl.col("text")
         forms = pl.DataFrame({"text": first_values.str.strip_chars(BLANKS)}).select(
             text,
@@ -136,16 +140,23 @@ class ColumnTally:
         cells: pl.Series,
         rows: NDArray[np.int64],
         cell_hashes: Hashes,
-        hashes: Hashes,
+        keys: pl.Series,
     ) -> None:
-        """Keep the hashes of a column whose cells are all different so far."""
+        """Keep the hashes of a column whose cells hardly repeat so far.
+
+        Args:
+            keys: the cells as they name keys: 1.0 is 1.
+        """
         assert self.hashes is not None
         if cells.null_count():
             self.first_empty = int(rows[cells.is_null().arg_max() or 0])
             self.hashes = None
             return
-        if pl.Series(hashes).n_unique() < len(hashes):
-            self.repeated_cell = cells.filter(cells.is_duplicated()).head(1).to_list()[0]
+        hashes = hash_cells(keys)
+        repeats = len(hashes) - pl.Series(hashes).n_unique()
+        if repeats:
+            self.repeated_cell = self.repeated_cell or _find_repeated(keys)
+        if repeats > FEW_REPEATS * len(hashes):
             self.hashes = None
             return
         self.hashes.append(hashes)
@@ -154,6 +165,18 @@ class ColumnTally:
         # A row of sums is among the last rows of a file, so it is among those of a batch.
         last_cells = cells.tail(LAST_ROWS)
         self.total = self.total or _find_first(last_cells, rows[-len(last_cells) :], TOTAL)
+
+
+def hash_cells(cells: pl.Series) -> Hashes:
+    """Return a hash of each cell; shape (n,)."""
+    return cells.hash(HASH_SEED).to_numpy()
+
+
+def _find_repeated(keys: pl.Series) -> str:
+    """Return a key that stands twice in a column. Most often the first rows show one."""
+    first_keys = keys.head(FIRST_ROWS)
+    searched = keys if first_keys.n_unique() == len(first_keys) else first_keys
+    return str(searched.filter(searched.is_duplicated())[0])
 
 
 def _find_first(cells: pl.Series, rows: NDArray[np.int64], pattern: str) -> CellCount | None:

@@ -14,6 +14,7 @@ from streamflow.core.onboarding.column_guess import ColumnGuess, FileFacts, gues
 from streamflow.core.onboarding.column_names import as_identifier, number_name
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 from streamflow.core.onboarding.column_roles import KEY_ENDING, rank_key
+from streamflow.core.onboarding.column_tally import FEW_REPEATS
 from streamflow.core.onboarding.format_guess import FormatGuess, complete_format
 
 WINDOWS = (30, 90)  # days of the counts
@@ -71,7 +72,8 @@ def divide_files(files: Sequence[FileProfile], key: str | None) -> DividedFiles:
     for name in sorted(_list_shared_names(files, key), key=rank_key):
         events = [file for file in files if not _is_unique(file, name)]
         entities = [file for file in files if _is_unique(file, name)]
-        if entities and events and all(_is_events(file, name) for file in events):
+        population = max((file.rows for file in entities), default=0)
+        if entities and events and all(_is_events(file, name, population) for file in events):
             return DividedFiles(entities=tuple(entities), events=tuple(events), key=name)
     return DividedFiles(entities=tuple(files))
 
@@ -91,11 +93,19 @@ def _is_unique(file: FileProfile, name: str) -> bool:
     return column is not None and column.can_be_key
 
 
-def _is_events(file: FileProfile, key: str) -> bool:
-    """Tell whether every row has a key, and a column says when it happened."""
+def _is_events(file: FileProfile, key: str, population: int) -> bool:
+    """Tell whether every row has a key, and a column says when it happened.
+
+    Args:
+        population: the number of keys. A file of about so many rows that hardly repeats a key has
+            one row per key, and some rows twice by mistake.
+    """
     column = file.column(key)
-    has_keys = column is not None and not column.empty
-    return has_keys and find_time(file) is not None
+    if column is None or column.empty or find_time(file) is None:
+        return False
+    has_few_repeats = column.repeats is not None and column.repeats <= FEW_REPEATS * file.rows
+    is_population = abs(file.rows - population) <= FEW_REPEATS * population
+    return not (has_few_repeats and is_population)
 
 
 def find_time(file: FileProfile) -> ColumnProfile | None:

@@ -19,6 +19,7 @@ def make_profile(tally: ColumnTally, name: str) -> ColumnProfile:
     kind = _decide_type(tally)
     is_numeric = kind in ("int", "float")
     odd = _list_odd(tally) if kind not in ("string", None) else _list_blanks(tally)
+    repeats = _count_repeats(tally.hashes)
     odd_count = sum(cell.count for cell in odd)
     if kind not in ("string", None):
         odd_count = tally.odd_cells
@@ -33,7 +34,8 @@ def make_profile(tally: ColumnTally, name: str) -> ColumnProfile:
         high=tally.high if is_numeric else None,
         longest=tally.longest,
         values=_list_values(tally),
-        unique=tally.hashes is not None and _all_differ(tally.hashes),
+        unique=repeats == 0 and tally.rows > 0,
+        repeats=repeats,
         is_whole=is_numeric and tally.whole_numbers == tally.fitting,
         odd=tuple(sorted(odd, key=lambda cell: (-cell.count, cell.row))),
         odd_cells=odd_count,
@@ -100,7 +102,9 @@ def _count_padded(tally: ColumnTally) -> int:
     return sum(count for value, count in counts.items() if value.strip(BLANKS) not in ("", value))
 
 
-def _all_differ(hashes: Iterable[Hashes]) -> bool:
-    """Return whether no two hashes of all batches are equal."""
+def _count_repeats(hashes: Iterable[Hashes] | None) -> int | None:
+    """Count the cells that repeat an earlier one; None if there were many."""
+    if hashes is None:
+        return None
     all_hashes = pl.concat([pl.Series(dtype=pl.UInt64), *map(pl.Series, hashes)])
-    return 0 < len(all_hashes) == all_hashes.n_unique()
+    return len(all_hashes) - all_hashes.n_unique()

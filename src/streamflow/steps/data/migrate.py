@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+import psycopg
+
 from streamflow.core.data.counts import count_of
 from streamflow.database import connect, ensure_database
+from streamflow.errors import DatabaseInUse
 from streamflow.features.feature_service import features_of
 from streamflow.features.registry_content import find_missing
 from streamflow.files.home_catalog import HomeCatalog, remember_catalog
@@ -22,6 +25,7 @@ from streamflow.warehouse.migrate import (
     plan_changes,
 )
 from streamflow.warehouse.prediction_log_months import create_months
+from streamflow.warehouse.sessions import describe_other_sessions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +41,21 @@ class MigrateReceipt(Receipt):
     notes: tuple[str, ...] = ()
 
 
-def migrate(platform: Platform, *, change_catalog: bool = False) -> MigrateReceipt:
+def migrate(
+    platform: Platform,
+    *,
+    change_catalog: bool = False,
+    require_stopped: bool = False,
+) -> MigrateReceipt:
     """Make every change that is missing, and drop nothing. A second call changes nothing.
 
     Args:
         change_catalog: also if the catalog comes from a different source than at the last call
+        require_stopped: change nothing while other programs are connected
 
     Raises:
+        DatabaseInUse: something has to change, other programs of the same database user are
+            connected, and `require_stopped` is True
         DifferentCatalog: it does, and `change_catalog` is False
         PermissionMissing: the login user lacks a permission; the error holds the SQL to run.
         CatalogInvalid: a column changed its type.
@@ -54,6 +66,8 @@ def migrate(platform: Platform, *, change_catalog: bool = False) -> MigrateRecei
     if ensure_database(login, login.database):
         changes.append(f"database {login.database}")
     with connect(login, autocommit=True) as connection, lock_migration(connection):
+        if require_stopped:
+            _require_stopped(platform, connection, change_catalog=change_catalog)
         changes += _migrate(platform, change_catalog=change_catalog)
     # An MLflow server may start only after this migration. `--plan` asks it.
     has_store = is_database(platform.tracking_uri)
@@ -101,6 +115,29 @@ def _migrate(platform: Platform, *, change_catalog: bool) -> list[str]:
     changes += _describe_source(platform.catalog_file)
     remember_catalog(platform.home, platform.catalog_file)
     return changes
+
+
+def _require_stopped(
+    platform: Platform,
+    connection: psycopg.Connection,
+    *,
+    change_catalog: bool,
+) -> None:
+    """Raise DatabaseInUse if something has to change while other programs are connected."""
+    databases = (platform.login.database, platform.settings.mlflow_database)
+    sessions = describe_other_sessions(connection, databases)
+    if not sessions:
+        return
+    changes = plan_migration(platform, change_catalog=change_catalog).changes
+    if not changes and not _has_old_tables(platform):
+        return
+    raise DatabaseInUse(f"the database has to be changed, and it is in use: {'; '.join(sessions)}")
+
+
+def _has_old_tables(platform: Platform) -> bool:
+    """Return whether MLflow's tables have a different version than the installed MLflow needs."""
+    schema = platform.models.schema_versions()
+    return schema is not None and schema[0] != schema[1]
 
 
 def _require_catalog(platform: Platform, former: installation.MigratedState | None) -> None:
