@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 USERS, LEARNED, SEED = int(os.environ.get("USERS", "1000000")), 7_043, 42
 FIRST, SECOND = datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
 REQUIRED, MEMORY_GB = 1 / 2, 2.0
-EXPLAINED_ROWS = 32
+EXPLAINED_ROWS, PLANNED_ROWS = 32, 5_000
 #: The processor time of a walk, in times of that of the model.
 WALKS = 2.0
 
@@ -137,6 +137,7 @@ def _bare(platform: Platform) -> tuple[Times, Times, float]:
     import polars as pl
 
     from streamflow.core.data.instants import instant_of_day
+    from streamflow.core.statistics.threshold import comparable_threshold
     from streamflow.database import adbc, arrow, connect
     from streamflow.database.known_at import current_known_at
     from streamflow.models.portable import forest
@@ -153,17 +154,18 @@ def _bare(platform: Platform) -> tuple[Times, Times, float]:
     predictor = load_answering(platform, version).predictor
     matrix = predictor.encoder.encode_frame(read_features(platform, keys, at, k))
     walk = forest.compile_model(predictor.explainer.pipeline)
-    predictor.model(matrix[:1024])  # plans the trees
+    predictor.model(matrix[:PLANNED_ROWS])  # plans the trees
     walked, walk_times = _time(walk, matrix)
     answers, model_times = _time(predictor.model, matrix)
     assert answers.tobytes() == walked.tobytes()
     _explain(predictor, matrix)
     probability = predictor.decision.calibrator.apply(answers)
+    threshold = comparable_threshold(predictor.threshold)
     results = pl.DataFrame(
         {
             "key": keys[key],
             "probability": probability,
-            "prediction": pl.Series(probability >= predictor.threshold).cast(pl.Int16),
+            "prediction": pl.Series(probability >= threshold).cast(pl.Int16),
         }
     )
     with connect(platform.login, autocommit=True) as connection:

@@ -39,7 +39,8 @@ class BatchForest:
         """Return the probability of class 1 for each row; matrix (n, width) -> (n,)."""
         if len(matrix) <= ROWS_PER_BATCH:
             return self._forest(matrix)
-        if not self._is_pure:
+        # For fewer rows, planning the trees takes longer than a walk.
+        if len(matrix) < ROWS_PER_COUNT or not self._is_pure:
             return _share_out(self._forest, matrix, ROWS_PER_BATCH)
         has_null = np.isnan(matrix).any(axis=1)
         answers = np.empty(len(matrix))

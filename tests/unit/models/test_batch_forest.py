@@ -54,14 +54,14 @@ def test_many_rows_get_the_bits_of_scikit_learn(
     fitted = _fit(trees, matrix[:300], leaf_size)
     forest = BatchForest(Forest(fitted))
     expected = fitted.predict_proba(matrix)[:, 1]
-    for rows in (1, ROWS_PER_BATCH, ROWS_PER_BATCH + 1, ROWS_PER_BATCH + 64, len(matrix)):
+    for rows in (1, ROWS_PER_BATCH, ROWS_PER_BATCH + 1, ROWS_PER_COUNT, len(matrix)):
         assert forest(matrix[:rows]).tobytes() == expected[:rows].tobytes()
 
 
 def test_values_at_a_threshold_go_where_scikit_learn_sends_them() -> None:
     fitted = _fit(30, _matrix(300, seed=5))
     thresholds = np.concatenate([tree.tree_.threshold for tree in fitted.estimators_])
-    matrix = np.random.default_rng(6).choice(thresholds, size=(4 * ROWS_PER_BATCH, WIDTH))
+    matrix = np.random.default_rng(6).choice(thresholds, size=(ROWS_PER_COUNT, WIDTH))
     matrix[::3] = np.nextafter(matrix[::3], np.inf)
     matrix[1::7] = [0.0, -0.0, np.inf, -np.inf, 3e38]
     answers = BatchForest(Forest(fitted))(matrix)
@@ -70,7 +70,7 @@ def test_values_at_a_threshold_go_where_scikit_learn_sends_them() -> None:
 
 
 def test_trees_of_one_leaf_and_pairs_of_equal_leaves_are_counted() -> None:
-    rows = _matrix(ROWS_PER_BATCH + 1, seed=8)
+    rows = _matrix(ROWS_PER_COUNT, seed=8)
     split_values = [0, 0.0, 1.0]
     trees = [
         _tree([-1], [-1], [1.0]),
