@@ -42,7 +42,7 @@ FIXED_NAMES = (
     FixedName("why", ("*",), "the option --why, and the column of ledger, tombstones, retrainings"),
     FixedName(
         "words",
-        ("*/column.py", "*/core/serving/reasons.py", "*/models/reasons.py", "*/api/schema.py"),
+        ("*/column.py", "*/core/serving/reasons.py", "*/models/reasons.py", "*/api/answers.py"),
         "the key 'words' of catalog.toml and of the answers of /explain",
     ),
     FixedName("words", ("*/core/training/honesty.py",), "stored in label_honesty.json"),
@@ -59,7 +59,7 @@ FIXED_NAMES = (
         "JSON that recorded code prints, which 'reproduce --code recorded' reads",
     ),
     FixedName("found", ("*/core/training/violations.py",), "stands beside 'expected' in that JSON"),
-    FixedName("ready", ("*/api/app.py",), "the operation id of /ready in the OpenAPI document"),
+    FixedName("ready", ("*/api/inference_schema.py",), "a field of the Open Inference Protocol"),
     FixedName("WRONG", ("*/doctor/finding.py",), "the state that 'doctor' prints"),
     FixedName("AFTER", ("*/migrations/versions/0007_ledger.py",), "a migration is never edited"),
 )

@@ -24,7 +24,7 @@ from conftest import Cluster
 from hypothesis import HealthCheck, given, settings
 from psycopg import sql
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import ignored_auth
+from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 from support.api import served
 from support.chain import JANUARY, in_production, run
 from support.processes import wait_for
@@ -41,6 +41,9 @@ ASK = json.dumps({"user_id": KEY}).encode()
 PLANTED = "9999-PLANTED"
 LIMIT = 1_100_000
 EXAMPLES = 10  # of each operation and mode
+# A JSON schema cannot say that the shape of a tensor fits its data, so a body may be refused that
+# fits the document.
+SHAPED = "/v2/models/{model_name}/infer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -512,14 +515,19 @@ def test_every_answer_is_one_that_the_openapi_document_describes(
             )
             @given(case=operation.as_strategy(generation_mode=mode))
             def fits(case: schemathesis.Case) -> None:
+                path = case.operation.path
+                excluded = [ignored_auth]  # the keys are ours
+                if path == SHAPED:
+                    excluded.append(positive_data_acceptance)
                 answer = case.call_and_validate(
-                    session=session, headers=headers, excluded_checks=[ignored_auth]
-                )  # they are ours
-                asked.append(answer.status_code)
+                    session=session, headers=headers, excluded_checks=excluded
+                )
+                asked.append((path, answer.status_code))
 
             fits()
     assert len(asked) > len(operations)
-    assert (422 in asked) == (mode is GenerationMode.NEGATIVE)
+    refused = {path for path, status in asked if status == 422} - {SHAPED}
+    assert bool(refused) == (mode is GenerationMode.NEGATIVE)
 
 
 UPGRADE = {

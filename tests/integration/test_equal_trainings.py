@@ -8,7 +8,7 @@ import psycopg
 from mlflow.tracking import MlflowClient
 from support.processes import wait_for
 
-from streamflow.models.tracking import log_training_set
+from streamflow.models.run_logging import log_training_set
 from streamflow.platform import Platform
 
 FACTS = {

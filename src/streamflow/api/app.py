@@ -13,20 +13,16 @@ from starlette.exceptions import HTTPException
 from structlog.typing import FilteringBoundLogger
 
 from streamflow import __version__
+from streamflow.api.answers import HealthAnswer, ModelAnswer, ReadyAnswer
 from streamflow.api.docs_pages import add_pages
+from streamflow.api.inference_protocol import add_inference_protocol
 from streamflow.api.middleware import add_middleware
+from streamflow.api.mlflow_routes import add_mlflow_routes
 from streamflow.api.observability import RequestObserver
+from streamflow.api.openapi import extend_document
+from streamflow.api.operations import EVERYWHERE, GUARDED, HEALTH, MODEL, TAGS, describe_answers
 from streamflow.api.predictions import add_predictions, model_name
-from streamflow.api.schema import (
-    ERROR_ANSWERS,
-    HealthAnswer,
-    ModelAnswer,
-    ReadyAnswer,
-    build_endpoint_models,
-    describe_keys,
-    describe_mistakes,
-    ok,
-)
+from streamflow.api.schema import build_endpoint_models, describe_mistakes
 from streamflow.api.state import ServingState
 from streamflow.api.strict_json import StrictRoute
 from streamflow.api.traces import FASTAPI_OFF, Traces
@@ -65,7 +61,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # A redirect would answer for a different user.
         servers=[{"url": settings.api_root_path}] if settings.api_root_path else None,
-        responses=ERROR_ANSWERS,
+        openapi_tags=TAGS,
         telemetry=FASTAPI_OFF,
     )
     app.router.route_class = StrictRoute
@@ -73,13 +69,21 @@ def create_app(
     add_middleware(app, settings, host, keys)
     traces = _open_traces(settings.api_traces, closing)
     app.add_middleware(RequestObserver, metrics=state.metrics, log=log, traces=traces)
+    _add_endpoints(app, state)
+    add_pages(app, settings.api_root_path)
+    extend_document(app, catalog, keys_needed=keys is not None)
+    return app
+
+
+def _add_endpoints(app: FastAPI, state: ServingState) -> None:
+    platform = state.platform
+    models = build_endpoint_models(platform.catalog, platform.settings.api_max_ids)
     # The router tries its routes in turn, so the predictions come first.
-    add_predictions(app, state, build_endpoint_models(catalog, settings.api_max_ids))
+    add_predictions(app, state, models)
     _add_probes(app, state)
     _add_status(app, state)
-    add_pages(app, settings.api_root_path)
-    describe_keys(app, needed=keys is not None)
-    return app
+    add_inference_protocol(app, state)
+    add_mlflow_routes(app, state)
 
 
 def _add_error_answers(app: FastAPI) -> None:
@@ -113,35 +117,53 @@ def _open_traces(endpoint: str | None, closing: ExitStack) -> Traces | None:
 def _add_probes(app: FastAPI, state: ServingState) -> None:
     """Add the endpoints that say whether the API is alive, and whether it can predict."""
 
-    @app.get("/health", response_model=None, responses=ok(HealthAnswer))
+    @app.get(
+        "/health",
+        operation_id="get_health",
+        tags=[HEALTH],
+        response_model=None,
+        responses=describe_answers(HealthAnswer, *EVERYWHERE),
+    )
     async def health() -> dict[str, str]:
         """Answer that this process is alive. /ready says whether it can predict."""
         return {"status": "ok"}
 
     not_ready = {"model": ReadyAnswer, "description": "not ready"}
 
-    @app.get("/ready", response_model=None, responses={**ok(ReadyAnswer), 503: not_ready})
-    async def ready(request: Request, response: Response) -> dict[str, Any]:
+    @app.get(
+        "/ready",
+        operation_id="get_readiness",
+        tags=[HEALTH],
+        response_model=None,
+        responses={**describe_answers(ReadyAnswer, *EVERYWHERE, 500), 503: not_ready},
+    )
+    async def readiness(request: Request, response: Response) -> dict[str, Any]:
         """Answer 200 if a prediction can be made now, else 503 with every reason.
 
         The notes say what somebody should check.
         """
-        readiness = await state.readiness()
-        reasons = list(readiness.reasons)
-        notes = list(readiness.notes)
+        status = await state.readiness()
+        reasons = list(status.reasons)
+        notes = list(status.notes)
         response.status_code = 503 if reasons else 200
         # The text of an error may name hosts and users, so only callers with a key see it.
         if notes_of(request).is_anonymous:
             reasons = [reason.partition(":")[0] for reason in reasons]
             notes = []
-        status = "not ready" if reasons else "ready"
-        return {"status": status, "reasons": reasons, "notes": notes}
+        verdict = "not ready" if reasons else "ready"
+        return {"status": verdict, "reasons": reasons, "notes": notes}
 
 
 def _add_status(app: FastAPI, state: ServingState) -> None:
     """Add the endpoints that describe the version that answers, and the metrics."""
 
-    @app.get("/model", response_model=None, responses=ok(ModelAnswer))
+    @app.get(
+        "/model",
+        operation_id="get_model",
+        tags=[MODEL],
+        response_model=None,
+        responses=describe_answers(ModelAnswer, *GUARDED),
+    )
     async def model() -> dict[str, Any]:
         """Return the version that answers.
 

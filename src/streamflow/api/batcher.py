@@ -24,7 +24,7 @@ from streamflow.core.data.counts import count_of
 from streamflow.database.pool import take_connection
 from streamflow.errors import DatabaseUnavailable, Overloaded
 from streamflow.features.live_features import OnlineRow
-from streamflow.steps.serving.predict import Prediction, predict_rows
+from streamflow.steps.serving.predict import predict_rows
 from streamflow.steps.serving.serving_version import Serving
 from streamflow.warehouse.prediction_log import KeyForgotten, log_predictions_async
 from streamflow.web.request_context import Notes
@@ -97,10 +97,17 @@ class Batcher:
             while not queue.empty():
                 queue.get_nowait().fail(Overloaded("the API is being stopped"))
 
-    async def answer(self, keys: Sequence[str | int], notes: Notes) -> tuple[Serving, list[Answer]]:
+    async def answer(
+        self,
+        keys: Sequence[str | int],
+        notes: Notes,
+        *,
+        needs_all: bool = False,
+    ) -> tuple[Serving, list[Answer]]:
         """Return the version and its answer for each key, once they are in the prediction log.
 
-        A key that cannot be answered has its error as its answer.
+        A key that cannot be answered has its error as its answer. With `needs_all`, the client
+        then gets no prediction, and none is logged.
         Raises Overloaded, DatabaseUnavailable, VersionMissing, NotMigrated.
         """
         if self._waiting_ids and self._waiting_ids + len(keys) > self._max_waiting:
@@ -110,7 +117,8 @@ class Batcher:
                 phase="queue",
             )
         loop = asyncio.get_running_loop()
-        request = PendingRequest(keys, notes, self._time_limit, loop.create_future())
+        future = loop.create_future()
+        request = PendingRequest(keys, notes, self._time_limit, future, needs_all)
         request.enter("queue")
         self._waiting_ids += len(keys)
         queue = self._large if len(keys) > BATCH_IDS else self._small
@@ -199,12 +207,8 @@ class Batcher:
         for request in batch:
             request_answers = list(islice(remaining_answers, len(request.keys)))
             if request.succeed(serving, request_answers):
-                self._count_predictions(request_answers)
-
-    def _count_predictions(self, answers: list[Answer]) -> None:
-        for answer in answers:
-            if isinstance(answer, Prediction):
-                self._metrics.count_prediction(answer.version, answer.prediction)
+                for prediction in request.given_predictions(request_answers):
+                    self._metrics.count_prediction(prediction.version, prediction.prediction)
 
     @asynccontextmanager
     async def _phase(self, phase: Phase, batch: list[PendingRequest]) -> AsyncIterator[None]:
@@ -229,11 +233,8 @@ class Batcher:
         for request in batch:
             request_id = request.notes.request_id
             request_answers = islice(remaining_answers, len(request.keys))
-            entries += [
-                answer.log_row(request_id)
-                for answer in request_answers
-                if isinstance(answer, Prediction)
-            ]
+            predictions = request.given_predictions(request_answers)
+            entries += [prediction.log_row(request_id) for prediction in predictions]
         if not entries:
             return
         # The second half of the time limit is for the answer itself.

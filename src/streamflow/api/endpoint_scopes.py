@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from streamflow.core.serving.api_keys import Scope
 
 # Paths that need no key, because a health probe has none. They must match exactly.
-OPEN_PATHS = frozenset({"/health", "/ready"})
+OPEN_PATHS = frozenset({"/health", "/ready", "/v2/health/live", "/v2/health/ready", "/ping"})
 
 FEATURES_PREFIX = "/features/"
+
+# The paths of the Open Inference Protocol that name a model.
+MODEL_PATH = re.compile(r"/v2/models/[^/]+(/ready|/infer)?")
 
 ACCESS: dict[str, Scope] = {
     # The metrics show how much is predicted, and what. A scraper gets a key for them alone.
@@ -25,6 +30,9 @@ ACCESS: dict[str, Scope] = {
     "/predict": "predict",
     "/predict/batch": "predict",
     "/explain": "predict",
+    "/v2": "read",
+    "/version": "read",
+    "/invocations": "predict",
 }
 
 
@@ -35,7 +43,12 @@ def required_scope(path: str) -> Scope | None:
 
     >>> [required_scope(p) for p in ("/features/7590-VHVEG", "/features/x/health", "/health")]
     ['read', 'read', None]
+    >>> [required_scope(f"/v2/models/churn{p}") for p in ("", "/ready", "/infer", "/health")]
+    ['read', 'read', 'predict', None]
     """
     if path.startswith(FEATURES_PREFIX):
         return ACCESS[f"{FEATURES_PREFIX}{{}}"]
+    model_path = MODEL_PATH.fullmatch(path)
+    if model_path is not None:
+        return "predict" if model_path[1] == "/infer" else "read"
     return ACCESS.get(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
@@ -26,6 +26,7 @@ class PendingRequest:
         notes: the notes on the request
         limit: how long a phase may take, in seconds
         answers: the version and its answers, once they are known
+        needs_all: whether the client gets no prediction at all if one of its keys has none
         phase: the phase that the request is in
         entered: the instant when the phase began, as `perf_counter` measures it
     """
@@ -34,6 +35,7 @@ class PendingRequest:
     notes: Notes
     limit: float
     answers: asyncio.Future[tuple[Serving, list[Answer]]]
+    needs_all: bool = False
     phase: Phase = "queue"
     entered: float = 0.0
 
@@ -53,6 +55,13 @@ class PendingRequest:
             return
         message = f"no answer within {self.limit:g} s, in the phase '{self.phase}'"
         self.fail(Overloaded(message, phase=self.phase))
+
+    def given_predictions(self, answers: Iterable[Answer]) -> list[Prediction]:
+        """Return those of its answers that are predictions, and that the client gets."""
+        all_answers = list(answers)
+        predictions = [answer for answer in all_answers if isinstance(answer, Prediction)]
+        is_refused = self.needs_all and len(predictions) < len(all_answers)
+        return [] if is_refused else predictions
 
     def succeed(self, serving: Serving, answers: list[Answer]) -> bool:
         """Deliver the answers; False if the request has already ended."""

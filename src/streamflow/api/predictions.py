@@ -4,16 +4,16 @@ FastAPI reads the annotations of functions that are made for each application. T
 here, not text, so this module has no `from __future__ import annotations`.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote, unquote_to_bytes
 
 from fastapi import FastAPI, Path, Request, Response
-from pydantic_core import to_json
 from starlette.convertors import Convertor, register_url_convertor
 
 from streamflow.api.endpoint_scopes import FEATURES_PREFIX
-from streamflow.api.schema import EndpointModels, ok
+from streamflow.api.json_response import json_response
+from streamflow.api.operations import PREDICTIONS, READING, WITH_BODY, describe_answers
+from streamflow.api.schema import EndpointModels
 from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, StreamflowError
@@ -37,7 +37,13 @@ def _add_predict(app: FastAPI, state: ServingState, models: EndpointModels) -> N
     key_name = catalog.entity.key
     ask = models.ask
 
-    @app.post("/predict", response_model=None, responses=ok(models.prediction))
+    @app.post(
+        "/predict",
+        operation_id="predict",
+        tags=[PREDICTIONS],
+        response_model=None,
+        responses=describe_answers(models.prediction, *WITH_BODY, 404),
+    )
     async def predict(body: ask, request: Request) -> Response:  # type: ignore[valid-type]
         """Predict for one key. The answer contains the values that the prediction is made from."""
         notes = notes_of(request)
@@ -47,7 +53,7 @@ def _add_predict(app: FastAPI, state: ServingState, models: EndpointModels) -> N
         if isinstance(answer, StreamflowError):
             raise answer
         entry = _prediction_entry(key_name, answer)
-        return _json_response({**entry, "model": model_name(serving)})
+        return json_response({**entry, "model": model_name(serving)})
 
 
 def _add_predict_batch(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
@@ -55,7 +61,13 @@ def _add_predict_batch(app: FastAPI, state: ServingState, models: EndpointModels
     key_name = catalog.entity.key
     batch = models.ask_batch
 
-    @app.post("/predict/batch", response_model=None, responses=ok(models.predictions))
+    @app.post(
+        "/predict/batch",
+        operation_id="predict_batch",
+        tags=[PREDICTIONS],
+        response_model=None,
+        responses=describe_answers(models.predictions, *WITH_BODY),
+    )
     async def predict_batch(body: batch, request: Request) -> Response:  # type: ignore[valid-type]
         """Predict for several keys, in their order.
 
@@ -72,7 +84,7 @@ def _add_predict_batch(app: FastAPI, state: ServingState, models: EndpointModels
         for raw_key, key in zip(raw_keys, keys, strict=True):
             answer = key if isinstance(key, EntityUnknown) else next(remaining_answers)
             entries.append(_batch_entry(key_name, raw_key, answer))
-        return _json_response({"predictions": entries, "model": model_name(serving)})
+        return json_response({"predictions": entries, "model": model_name(serving)})
 
 
 def _add_features(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
@@ -80,16 +92,20 @@ def _add_features(app: FastAPI, state: ServingState, models: EndpointModels) -> 
     key_name = catalog.entity.key
     path_key = models.path_key
 
+    path = Path(alias=key_name, description=f"the key of the {catalog.entity.name}")
+
     register_url_convertor("key", _KeyConvertor())
 
     @app.get(
         f"{FEATURES_PREFIX}{{{key_name}:key}}",
+        operation_id="get_features",
+        tags=[PREDICTIONS],
         summary="Features",
         response_model=None,
-        responses=ok(models.features),
+        responses=describe_answers(models.features, *READING, 404, 422),
     )
     async def features(
-        text: Annotated[path_key, Path(alias=key_name)],  # type: ignore[valid-type]
+        text: Annotated[path_key, path],  # type: ignore[valid-type]
         request: Request,
     ) -> Response:
         """Return the live features of one key as they are stored.
@@ -99,7 +115,7 @@ def _add_features(app: FastAPI, state: ServingState, models: EndpointModels) -> 
         _require_utf8(catalog, request)
         key = parse_key(catalog, text)
         row = await state.features(key)
-        return _json_response({key_name: key, **row.json_values})
+        return json_response({key_name: key, **row.json_values})
 
 
 class _KeyConvertor(Convertor[str]):
@@ -137,7 +153,13 @@ def _add_explain(app: FastAPI, state: ServingState, models: EndpointModels) -> N
     key_name = catalog.entity.key
     ask = models.ask
 
-    @app.post("/explain", response_model=None, responses=ok(models.reasons))
+    @app.post(
+        "/explain",
+        operation_id="explain",
+        tags=[PREDICTIONS],
+        response_model=None,
+        responses=describe_answers(models.reasons, *WITH_BODY, 404),
+    )
     async def explain(body: ask, request: Request) -> Response:  # type: ignore[valid-type]
         """Return how much each feature adds to the prediction for one key, and what is usual.
 
@@ -146,7 +168,7 @@ def _add_explain(app: FastAPI, state: ServingState, models: EndpointModels) -> N
         key = parse_key(catalog, getattr(body, key_name))
         reasons = await state.reasons(key)
         notes_of(request).version = reasons.version
-        return _json_response(_reasons_entry(key_name, reasons))
+        return json_response(_reasons_entry(key_name, reasons))
 
 
 def model_name(serving: Serving) -> dict[str, Any]:
@@ -154,17 +176,19 @@ def model_name(serving: Serving) -> dict[str, Any]:
     return {"name": serving.model, "version": serving.version, "run_id": serving.run_id}
 
 
-def _json_response(content: Mapping[str, Any]) -> Response:
-    """Write an answer as JSON. Floats keep their 64 bits."""
-    return Response(to_json(content), media_type="application/json")
-
-
 def _prediction_entry(key_name: str, prediction: Prediction) -> dict[str, Any]:
     return {
         key_name: prediction.key,
+        **decision_values(prediction),
+        "features_used": prediction.features,
+    }
+
+
+def decision_values(prediction: Prediction) -> dict[str, Any]:
+    """Return what every kind of answer has of a prediction."""
+    return {
         "prediction": prediction.prediction,
         "probability": prediction.probability,
-        "features_used": prediction.features,
         "as_of": prediction.as_of.isoformat(),
         "age_days": prediction.age_days,
         "defaulted": prediction.defaulted,

@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-# The limit of objects and arrays in one body. No endpoint takes more than three. The number also
+# The limit of objects and arrays in one body. Most endpoints take at most three. The number also
 # limits how deep they can be nested.
 MAX_CONTAINERS = 16
 
@@ -26,8 +26,12 @@ MAX_CONTAINERS = 16
 STRING = re.compile(r'"(?:[^"\\]|\\.)*+\\?+"?+', re.DOTALL)
 
 
-def loads(body: bytes) -> Any:
+def loads(body: bytes, max_containers: int = MAX_CONTAINERS) -> Any:
     """Parse a JSON body. Raises JSONDecodeError, whose message quotes nothing of the body.
+
+    Args:
+        body: the body as it came
+        max_containers: how many objects and arrays the body may have
 
     >>> loads(b'{"user_id": "7590-VHVEG"}')
     {'user_id': '7590-VHVEG'}
@@ -37,7 +41,7 @@ def loads(body: bytes) -> Any:
     """
     try:
         text = body.decode()
-        if _has_too_many_containers(text):
+        if _has_too_many_containers(text, max_containers):
             raise _decode_error("too many objects and arrays")
         value = DECODER.decode(text)
         if _may_have_surrogates(text):
@@ -45,6 +49,8 @@ def loads(body: bytes) -> Any:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError:
         raise
+    except RecursionError as exc:
+        raise _decode_error("objects and arrays are nested too deeply") from exc
     except UnicodeError as exc:
         raise _decode_error("this is not UTF-8") from exc
     # Python refuses to parse an integer of thousands of digits.
@@ -53,12 +59,12 @@ def loads(body: bytes) -> Any:
     return value
 
 
-def _has_too_many_containers(text: str) -> bool:
+def _has_too_many_containers(text: str, max_containers: int) -> bool:
     """Return whether a text has too many objects and arrays; brackets in strings do not count."""
     # The first count is much cheaper, and is enough for almost every body.
-    if _count_brackets(text) <= MAX_CONTAINERS:
+    if _count_brackets(text) <= max_containers:
         return False
-    return _count_brackets(STRING.sub("", text)) > MAX_CONTAINERS
+    return _count_brackets(STRING.sub("", text)) > max_containers
 
 
 def _count_brackets(text: str) -> int:
@@ -100,17 +106,29 @@ DECODER = json.JSONDecoder(
 
 
 class StrictRequest(Request):
-    """A request whose body is read by `loads`."""
+    """A request whose body is read by `loads`.
+
+    Args:
+        scope: the ASGI scope of the request
+        receive: gives the messages of the client
+        max_containers: how many objects and arrays the body may have
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, *, max_containers: int) -> None:
+        super().__init__(scope, receive)
+        self._max_containers = max_containers
 
     async def json(self) -> Any:
         """Return the value of the body, which is parsed only once."""
         if not hasattr(self, "_json"):
-            self._json = loads(await self.body())
+            self._json = loads(await self.body(), self._max_containers)
         return self._json
 
 
 class StrictRoute(APIRoute):
     """A route whose requests are read strictly. Each route for GET answers HEAD, too."""
+
+    max_containers = MAX_CONTAINERS
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether this route answers the request."""
@@ -134,6 +152,23 @@ class StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
-            return await handler(StrictRequest(request.scope, request.receive))
+            return await handler(
+                StrictRequest(
+                    request.scope,
+                    request.receive,
+                    max_containers=self.max_containers,
+                )
+            )
 
         return handle_strictly
+
+
+def list_route(max_items: int) -> type[StrictRoute]:
+    """Return the class of a route whose body may have an object or an array for each item."""
+
+    class ListRoute(StrictRoute):
+        """A route whose body has a list of objects or of arrays."""
+
+        max_containers = MAX_CONTAINERS + max_items
+
+    return ListRoute

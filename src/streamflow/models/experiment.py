@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
+# MLflow's tag that decides which pages an experiment opens with, and its value for models that are
+# trained. Without it, MLflow guesses, and asks the user.
+KIND_TAG = "mlflow.experimentKind"
+MODEL_TRAINING = "custom_model_development"
+
+MODEL_DESCRIPTION = (
+    "Trained by streamflow. Promote with 'streamflow promote': it asks the gate, and writes the"
+    " ledger. The passport of a version is passport.json among the artifacts of its run."
+)
+
 # The rights of the group and of everybody.
 RIGHTS_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -38,7 +48,11 @@ def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | N
     if experiment is None:
         location = f"{artifact_root.rstrip('/')}/{name}" if artifact_root else None
         with suppress(MlflowException):  # a concurrent run has created it a moment ago
-            client.create_experiment(name, artifact_location=location)
+            client.create_experiment(
+                name,
+                artifact_location=location,
+                tags={KIND_TAG: MODEL_TRAINING},
+            )
         experiment = client.get_experiment_by_name(name)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise StreamflowError(
@@ -47,6 +61,8 @@ def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | N
             " to a different name.",
         )
     experiment_id: str = experiment.experiment_id
+    if KIND_TAG not in experiment.tags:  # an earlier release made it
+        client.set_experiment_tag(experiment_id, KIND_TAG, MODEL_TRAINING)
     return experiment_id
 
 
@@ -75,7 +91,7 @@ def ensure_registered_model(client: MlflowClient, name: str) -> None:
 
     refuse_renamed_model(client, name)
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=MODEL_DESCRIPTION)
     except MlflowException as exc:
         if exc.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -9,12 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from streamflow.models.run_tags import page_tags
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 # The tag of such a run. The run does not have the tag of a training, by which `prune` finds the
 # runs to remove.
 REPORT_TAG = "streamflow.monitor"
+
+REPORT_DESCRIPTION = "A report of `streamflow monitor`. Its page is report.html."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ def log_report(
     run_id: str = client.create_run(
         experiment_id,
         run_name=report.name,
-        tags={REPORT_TAG: report.model},
+        tags={REPORT_TAG: report.model, **page_tags("monitor", REPORT_DESCRIPTION)},
     ).info.run_id
     try:
         _log_contents(client, report, run_id)

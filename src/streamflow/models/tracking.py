@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from streamflow.core.data.json_text import readable_json
 from streamflow.core.versions.version_files import PASSPORT
 from streamflow.models.mlflow_model import write_package
+from streamflow.models.model_file import ModelDigests
 from streamflow.models.model_selection import Candidate
 from streamflow.models.model_upload import upload_model
+from streamflow.models.run_logging import (
+    describe_run,
+    describe_version,
+    get_time_ms,
+    log_metrics,
+    log_params,
+)
 from streamflow.models.run_record import (
     LoggedRun,
     RunFacts,
@@ -24,13 +31,11 @@ from streamflow.models.run_record import (
     version_tags,
     write_files,
 )
-from streamflow.models.run_tags import MODEL_TAG, PARENT_TAG
+from streamflow.models.run_tags import MODEL_TAG, PARENT_TAG, page_tags
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-#: The constraint of MLflow's tables by which each training set is stored once in an experiment.
-UNIQUE_TRAINING_SET = "dataset_pk"
 #: Called with run id, version and digest of the passport, once the version is registered.
 Registered = Callable[[str, int, str], None]
 
@@ -49,27 +54,26 @@ def log_run(
     version.
     """
     run_name = _name_run(record, name)
+    tags = page_tags("train", describe_run(record.params))
     with (
-        _open_run(client, experiment_id, run_name, name) as run_id,
+        _open_run(client, experiment_id, run_name, name, tags) as run_id,
         TemporaryDirectory() as scratch,
     ):
         package = Path(scratch, "model")
         files = Path(scratch, "files")
-        digests = write_package(
-            record.pipeline,
-            package,
-            record.features,
-            decision=record.decision,
-            background=record.background,
-        )
-        passport = readable_json(record.passport(digests), indent=2)
-        passport_digest = sha256(passport).hexdigest()
-        write_files(files, record, passport)
+        digests, passport_digest = _write_contents(record, package, files)
         facts = _collect_facts(record, run_name, version_tags(record, digests, passport_digest))
         for candidate in record.candidates:
             _log_candidate(client, candidate, experiment_id=experiment_id, parent=run_id, name=name)
         version = _register(
-            client, facts, package, files, experiment_id=experiment_id, run_id=run_id, name=name
+            client,
+            facts,
+            package,
+            files,
+            experiment_id=experiment_id,
+            run_id=run_id,
+            name=name,
+            description=describe_version(facts),
         )
         on_registered(run_id, version, passport_digest)
     return LoggedRun(
@@ -78,6 +82,24 @@ def log_run(
         digests=digests,
         passport_digest=passport_digest,
     )
+
+
+def _write_contents(record: RunRecord, package: Path, files: Path) -> tuple[ModelDigests, str]:
+    """Write the MLflow model, and the files beside it, to two new folders.
+
+    Returns:
+        The digests of the model, and that of the passport.
+    """
+    digests = write_package(
+        record.pipeline,
+        package,
+        record.features,
+        decision=record.decision,
+        background=record.background,
+    )
+    passport = readable_json(record.passport(digests), indent=2)
+    write_files(files, record, passport)
+    return digests, sha256(passport).hexdigest()
 
 
 def _name_run(record: RunRecord, name: str) -> str:
@@ -120,7 +142,10 @@ def log_copied_run(
     Returns:
         The run id and the number of the version.
     """
-    with _open_run(client, experiment_id, facts.name, name) as run_id:
+    # The facts come from a different installation, and may lack what a description is made of.
+    description = "A version of a different installation; its run there is the tag imported_from."
+    tags = page_tags("import", description)
+    with _open_run(client, experiment_id, facts.name, name, tags) as run_id:
         version = _register(
             client,
             facts,
@@ -129,6 +154,7 @@ def log_copied_run(
             experiment_id=experiment_id,
             run_id=run_id,
             name=name,
+            description=description,
         )
         registered(run_id, version, facts.tags[PASSPORT.tag])
     return run_id, version
@@ -143,9 +169,10 @@ def _register(
     experiment_id: str,
     run_id: str,
     name: str,
+    description: str,
 ) -> int:
     """Log facts, files and model, then register the version, and return its number."""
-    _log_facts(client, run_id, facts)
+    log_params(client, run_id, facts)
     client.log_artifacts(run_id, str(files))
     model_id = upload_model(
         client,
@@ -155,12 +182,14 @@ def _register(
         params=facts.params,
         name=name,
     )
+    log_metrics(client, run_id, model_id, facts)
     client.set_terminated(run_id, "FINISHED")
     version = client.create_model_version(
         name,
         f"models:/{model_id}",
         run_id,
         tags=dict(facts.tags),
+        description=description,
         model_id=model_id,
         await_creation_for=0,
     )
@@ -190,7 +219,7 @@ def _log_candidate(
         run_name=f"candidate {candidate.kind}",
         tags={MODEL_TAG: name, PARENT_TAG: parent},
     ).info.run_id
-    logged_ms = _get_time_ms()
+    logged_ms = get_time_ms()
     metrics = [
         Metric("cross_validated_auc", auc, logged_ms, step)
         for step, auc in enumerate(candidate.aucs)
@@ -206,15 +235,21 @@ def _log_candidate(
 
 
 @contextmanager
-def _open_run(client: MlflowClient, experiment_id: str, run_name: str, name: str) -> Iterator[str]:
-    """Create a run and yield its id.
+def _open_run(
+    client: MlflowClient,
+    experiment_id: str,
+    run_name: str,
+    name: str,
+    tags: Mapping[str, str],
+) -> Iterator[str]:
+    """Create a run of the model `name` with these tags, and yield its id.
 
     If the `with` block fails, delete the run's versions and mark the run FAILED or KILLED.
     """
     run_id: str = client.create_run(
         experiment_id,
         run_name=run_name,
-        tags={MODEL_TAG: name},
+        tags={MODEL_TAG: name, **tags},
     ).info.run_id
     try:
         yield run_id
@@ -223,43 +258,3 @@ def _open_run(client: MlflowClient, experiment_id: str, run_name: str, name: str
             client.delete_model_version(version.name, version.version)
         client.set_terminated(run_id, "FAILED" if isinstance(exc, Exception) else "KILLED")
         raise
-
-
-def _log_facts(client: MlflowClient, run_id: str, facts: RunFacts) -> None:
-    """Log metrics, parameters and training set of a run."""
-    from mlflow.entities import Metric, Param
-
-    logged_ms = _get_time_ms()
-    metrics = [Metric(name, value, logged_ms, 0) for name, value in facts.metrics.items()]
-    params = [Param(name, value) for name, value in facts.params.items()]
-    client.log_batch(run_id, metrics=metrics, params=params)
-    log_training_set(client, run_id, facts.dataset)
-
-
-def log_training_set(client: MlflowClient, run_id: str, dataset: Mapping[str, Any]) -> None:
-    """Log a training set as an input of a run.
-
-    MLflow stores each training set once, and takes no lock for that. If two runs store the same
-    one at the same time, one of them fails. Its second try finds what the first run has stored.
-
-    Args:
-        client: the connection to MLflow.
-        run_id: the run.
-        dataset: the training set, as MLflow's own dictionary of a dataset input.
-    """
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-    from mlflow.exceptions import MlflowException
-
-    tags = [InputTag(key, value) for key, value in dataset["tags"].items()]
-    inputs = [DatasetInput(Dataset(**dataset["dataset"]), tags)]
-    try:
-        client.log_inputs(run_id, inputs)
-    except MlflowException as exc:
-        if UNIQUE_TRAINING_SET not in str(exc):
-            raise
-        client.log_inputs(run_id, inputs)
-
-
-def _get_time_ms() -> int:
-    """Return the time of logging, in milliseconds. It is MLflow's bookkeeping, not our input."""
-    return int(time.time() * 1000)
