@@ -30,6 +30,7 @@ from streamflow.steps.data import ingest as ingest_step
 from streamflow.steps.data import materialize as materialize_step
 from streamflow.steps.data import migrate as migrate_step
 from streamflow.steps.data import snapshot as snapshot_step
+from streamflow.steps.lineage.observer import StepReporter
 from streamflow.steps.promotion import promote as promote_step
 from streamflow.steps.promotion import retrain as retrain_step
 from streamflow.steps.training import train as train_step
@@ -82,7 +83,9 @@ def _platform(flags: Flags, *, migrated: bool = True) -> Iterator[Platform]:
     # The logger is taken in the run's thread: a step reports from other threads too.
     notify = partial(get_run_logger().info, extra={PROGRESS_MARK: True})
     settings = load_settings(**flags)
-    with open_platform(settings, notify=notify, must_be_migrated=migrated) as platform:
+    with open_platform(
+        settings, notify=notify, must_be_migrated=migrated, observer=StepReporter()
+    ) as platform:
         yield platform
 
 

@@ -5,9 +5,9 @@ No other module puts settings, database, features and models together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,11 @@ NO_ROLE = "none"
 # MLflow compares integer columns with text, which PostgreSQL refuses from psycopg 3.
 MLFLOW_DRIVER = "psycopg2"
 
+# Surrounds a run of a step (`steps/observed.py`), and yields what is called with its receipt.
+StepObserver = Callable[
+    [str, "Platform", Mapping[str, object]], AbstractContextManager[Callable[[object], None]]
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
@@ -63,6 +68,7 @@ class Platform:
     address      the same database, working as the writer role or as the API's role
     attachment   the embedded server; None on a server of yours
     notify       called with each line of progress
+    observer     surrounds each run of a step; None: nobody observes
     """
 
     settings: Settings
@@ -72,6 +78,7 @@ class Platform:
     address: Address
     attachment: Attachment | None
     notify: Callable[[str], None]
+    observer: StepObserver | None = field(default=None, repr=False)
     _closing: ExitStack = field(repr=False)
     # Empty, or the one open connection.
     _connections: list[psycopg.Connection] = field(repr=False, default_factory=list)
@@ -195,6 +202,7 @@ def open_platform(
     notify: Callable[[str], None] = lambda _: None,
     must_be_migrated: bool = True,
     role: str = WRITER,
+    observer: StepObserver | None = None,
 ) -> Iterator[Platform]:
     """Start or reach PostgreSQL, yield the platform, and close everything at the end.
 
@@ -203,6 +211,7 @@ def open_platform(
         notify: called with each line of progress
         must_be_migrated: require that the database is migrated
         role: the database role of every part, the vendors' tools included
+        observer: surrounds each run of a step
 
     Raises:
         NotMigrated: there is no installation, or code or catalog need a different schema, and
@@ -214,7 +223,7 @@ def open_platform(
     if must_be_migrated:
         require_installation(settings)
     with ExitStack() as closing:
-        platform = _wire(settings, notify, closing, role)
+        platform = replace(_wire(settings, notify, closing, role), observer=observer)
         attachment = platform.attachment
         read_log_end = partial(read_server_log_end, attachment.folders) if attachment else str
         closing.enter_context(translate_errors(platform.login, read_log_end))

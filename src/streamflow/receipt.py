@@ -1,6 +1,7 @@
 """The base of everything that a step returns, its JSON, and how a notebook shows it: as a table.
 
-Everything is taken from the fields, so a new field is shown without a line here.
+Everything is taken from the fields, so a new field is shown without a line here. A field that is
+declared with `repr=False` is for code only and is not shown.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Receipt:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    shown_fields = [field for field in dataclasses.fields(value) if field.repr]
+    return {field.name: getattr(value, field.name) for field in shown_fields}
 
 
 def _rows(values: Mapping[Any, Any], depth: int) -> list[str]:
@@ -85,7 +87,7 @@ def _list_cell(entries: Sequence[Any], depth: int) -> str:
 
 def _grid(values: Sequence[Any], depth: int) -> str:
     """Return a table with a column for each field of values of one class."""
-    names = [field.name for field in dataclasses.fields(values[0])]
+    names = list(_fields(values[0]))
     head = "".join(f"<th>{escape(_field_in_words(name))}</th>" for name in names)
     rows = [f"<tr>{head}</tr>"]
     for value in values:
@@ -150,7 +152,7 @@ def to_json(value: object) -> str:
 
 def _to_plain_value(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return _fields(value)
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value)

@@ -277,6 +277,15 @@ def test_the_portfolio_adds_up_and_shows_who_left(scored: Platform, browser: Bro
         ).fetchall()
     assert [(p.as_of, pytest.approx(p.churned_share)) for p in portfolio.trend] == shares
     assert [p.is_honest for p in portfolio.trend] == [False, True]
+    rows = csv_of(browser, "/portfolio?cohort=contract_type&format=csv&table=cohorts")
+    contracts = next(s for s in portfolio.segments if s.name == "contract_type")
+    for row, category in zip(rows, contracts.categories, strict=True):
+        january, february = category.shares
+        assert row["contract_type"] == category.value
+        assert (float(row["2024-01-31"]), float(row["2024-02-29"])) == (january, february)
+        assert february == category.expected_share
+    assert "heat-8" in browser.get("/portfolio?cohort=contract_type").text
+    assert browser.get("/portfolio?cohort=%00").status_code == 200
     text = browser.text("/portfolio")
     assert "trained on" in text
     assert f"As of {FEBRUARY:%Y-%m-%d}" in text

@@ -42,8 +42,14 @@ ENGINEER_PATHS = (
     "/production/entries/1",
     "/drops",
     "/drops/2024-01-31",
+    "/snapshots",
+    "/training-sets",
+    "/training-sets/1",
     "/data",
     "/monitoring",
+    "/runs",
+    "/work",
+    "/work/compare?version=1",
     "/service",
 )
 

@@ -25,6 +25,7 @@ from support.states import THREE_VERSIONS, in_state
 from streamflow.console import service_pages
 from streamflow.console.catalog_page import COLUMNS_SHOWN
 from streamflow.core.data.catalog_overview import describe_catalog
+from streamflow.core.data.difference import Difference
 from streamflow.core.data.instants import instant_of_day
 from streamflow.core.monitoring.bins import BinCounts
 from streamflow.core.monitoring.drift import FeatureDrift
@@ -35,6 +36,7 @@ from streamflow.errors import VersionMissing
 from streamflow.platform import Platform, open_platform
 from streamflow.receipt import to_json
 from streamflow.steps.data.drop_record import list_drops, read_drop
+from streamflow.steps.data.revision_record import RevisionPosition, list_revisions
 from streamflow.steps.monitoring.stored_reports import list_reports, read_report
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.serving.api_keys import create_key, list_keys
@@ -44,15 +46,20 @@ from streamflow.steps.stages.ledger import (
     read_ledger,
     read_newest_entries,
 )
-from streamflow.steps.stages.transitions import Requester
+from streamflow.steps.stages.requester import Requester
 from streamflow.steps.upkeep.doctor.finding import Finding, State
+from streamflow.steps.versions.reproduce import LevelVerdict, ReproduceReceipt
+from streamflow.steps.versions.reproductions import record_reproduction
+from streamflow.steps.versions.training_sets import list_training_sets, read_training_set
 from streamflow.steps.versions.version_record import list_versions, read_version
 from streamflow.warehouse import inbox, monitoring, skew
+from streamflow.warehouse.frozen import all_revisions
 from streamflow.warehouse.inbox import InboxEntry
 from streamflow.warehouse.monitoring import NewReport
 from streamflow.warehouse.roles import CONSOLE
 from streamflow.web.active_keys import KeyRing
 
+USERS = RevisionPosition(as_of=JANUARY, table="users", revision=1)
 HOSTILE = '"><script>alert(1)</script>'
 MAX_STATEMENTS = 6
 MAX_PAGE_BYTES = 100_000
@@ -68,10 +75,18 @@ READ_PAGES = (
     "/production/served",
     "/drops",
     "/drops/2024-01-31",
+    "/snapshots",
+    "/snapshots?after=2024-01-31~2~subscriptions",
+    "/training-sets",
+    "/training-sets?below=3",
+    "/training-sets/1",
     "/data",
     "/data?of=subscriptions",
     "/monitoring",
     "/monitoring/reports/1",
+    "/monitoring/reports/1/feature?name=monthly_fee",
+    "/work",
+    "/runs",
 )
 ADMIN_PAGES = ("/service", "/production/rollback")
 
@@ -217,6 +232,10 @@ def test_the_json_of_each_page_is_the_receipt_of_its_step(console: Console) -> N
         "/production/served?instant=2099-01-01": find_version_at(platform, served_at),
         "/drops": list_drops(platform, limit=24),
         "/drops/2024-01-31": read_drop(platform, JANUARY),
+        "/snapshots": list_revisions(platform, limit=60),
+        "/snapshots?after=2024-01-31~1~users": list_revisions(platform, position=USERS, limit=60),
+        "/training-sets": list_training_sets(platform, limit=12),
+        "/training-sets/2": read_training_set(platform, 2),
         "/data": describe_catalog(platform.catalog),
         "/monitoring": list_reports(platform, limit=24),
         "/monitoring/reports/1": read_report(platform, 1),
@@ -260,6 +279,40 @@ def test_a_version_shows_what_its_passport_and_the_ledger_say(console: Console) 
     assert newest == console.platform.models.versions()[0]
 
 
+def test_a_version_shows_five_lights_by_its_newest_reproduction(console: Console) -> None:
+    path = "/versions/3"
+    assert "streamflow reproduce 3" in console.reader.text(path)
+    assert console.reader.text(path).count("not compared yet") == 10
+    record = read_version(console.platform, 3)
+    levels = [
+        LevelVerdict(name=name, verdict="same", differences=(), count=0)
+        for name in ("data", "features", "code", "environment")
+    ]
+    difference = Difference(what="trees", recorded="8", now="9")
+    levels.append(
+        LevelVerdict(name="configuration", verdict="drifted", differences=(difference,), count=5)
+    )
+    receipt = ReproduceReceipt(
+        model=record.model, version=3, run_id=record.version.run_id, as_of=JANUARY,
+        label_as_of=JANUARY, known_at=JANUARY, result="differs", differences=("x",),
+        largest_difference=0.1, tolerance=0.0, predictions=9, levels=tuple(levels), tampered=(),
+        code="at hand", seconds=1.0,
+    )  # fmt: skip
+    record_reproduction(console.platform, receipt, Requester(who=f"ada {HOSTILE}"))
+    reproduced = read_version(console.platform, 3).reproduced
+    assert reproduced is not None
+    assert (reproduced.result, reproduced.holds) == ("differs", False)
+    page = console.reader.get(path).text
+    assert "<script>alert" not in page
+    assert page.count('<li class="same">') == 4
+    assert page.count('<li class="drifted">') == 1
+    assert "The newest reproduction said: differs." in text_of(page)
+    rows = csv_of(console.reader, f"{path}?format=csv&table=levels")
+    assert [row["verdict"] for row in rows] == ["same"] * 4 + ["drifted"]
+    assert rows[-1]["differences"] == f"{difference}; and 4 more"
+    assert read_version(console.platform, 2).reproduced is None
+
+
 def test_a_drop_shows_its_correction_and_what_was_refused(console: Console) -> None:
     text = console.reader.text("/drops/2024-01-31")
     assert "monthly_fee" in text
@@ -274,6 +327,45 @@ def test_a_drop_shows_its_correction_and_what_was_refused(console: Console) -> N
     assert "users.csv:4" in console.reader.text("/drops")
     assert console.reader.get("/drops/2023-01-31").status_code == 404
     assert console.reader.get("/drops?below=2024-01-31&format=json").json()["drops"] == []
+
+
+def test_the_snapshots_are_all_revisions_and_go_on(console: Console) -> None:
+    frozen = all_revisions(console.platform.connection)
+    rows = csv_of(console.reader, "/snapshots?format=csv")
+    assert len(rows) == len(frozen)
+    newest_first = sorted(frozen, key=lambda r: (-r.as_of.timestamp(), r.table, -r.revision))
+    assert [row["digest"] for row in rows] == [revision.digest for revision in newest_first]
+    corrected = next(row for row in rows if row["revision"] == "2")
+    assert "monthly_fee" in corrected["changed_columns"].split(", ")
+    trained = [row["versions"] for row in rows if row["versions"]]
+    assert trained
+    first = list_revisions(console.platform, limit=4)
+    second = list_revisions(console.platform, position=first.next, limit=100)
+    assert second.next is None
+    digests = [revision.digest for revision in (*first.revisions, *second.revisions)]
+    assert digests == [revision.digest for revision in newest_first]
+
+
+def test_a_training_set_shows_certificate_and_honesty_as_recorded(console: Console) -> None:
+    facts = read_version(console.platform, 1).recorded
+    assert facts is not None
+    assert facts.honesty is not None
+    row = csv_of(console.reader, "/training-sets?format=csv")[-1]
+    assert row["version"] == "1"
+    assert row["digest"] == facts.training_set_digest
+    certificate = facts.certificate
+    assert (row["checked"], row["violations"]) == (str(certificate["checked"]), "0")
+    counts = [
+        sum(finding.severity == severity for finding in facts.honesty.findings)
+        for severity in ("severe", "warning", "note")
+    ]
+    assert [int(row[name]) for name in ("severe", "warning", "note")] == counts
+    text = console.reader.text("/training-sets/1")
+    for finding in facts.honesty.findings:
+        assert text_of(finding.words) in text
+    sources = csv_of(console.reader, "/training-sets/1?format=csv&table=sources")
+    data_level = next(level for level in facts.levels if level.name == "data")
+    assert len(sources) == len(data_level.facts)
 
 
 def test_the_catalog_shows_each_column_with_its_uses(console: Console) -> None:
@@ -292,6 +384,14 @@ def test_a_report_shows_the_drift_of_each_feature(console: Console) -> None:
     text = console.reader.text("/monitoring/reports/1")
     assert "< 0.0001" in text
     assert "25.0 %" in text
+    path = "/monitoring/reports/1/feature?name=monthly_fee"
+    [feature] = read_report(console.platform, 1).report.features
+    page = console.reader.get(path)
+    assert f'href="{path}"' in console.reader.get("/monitoring/reports/1").text
+    assert page.text.count("<rect") == 2 * len(feature.bins.names)
+    bins = csv_of(console.reader, f"{path}&format=csv")
+    assert [row["bin"] for row in bins] == list(feature.bins.names)
+    assert [int(row["rows_now"]) for row in bins] == list(feature.bins.current)
     [counts] = csv_of(console.reader, "/monitoring?format=csv&table=skew")
     assert (counts["stale"], counts["probabilities_differ"]) == ("7", "1")
 
@@ -310,7 +410,13 @@ def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -
         "/drops?below=%00",
         "/data?from=-1",
         "/data?of=%00",
+        "/snapshots?after=x",
+        "/snapshots?after=2024-01-31~1~%00",
+        f"/snapshots?after=2024-01-31~{big}~users",
+        "/training-sets/99",
         "/monitoring/reports/99",
+        "/monitoring/reports/1/feature?name=%00",
+        "/monitoring/reports/99/feature?name=monthly_fee",
         f"/monitoring?below={big}",
     ):
         assert console.reader.get(path).status_code in (404, 422), path

@@ -19,6 +19,7 @@ import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
+from pydantic import SecretStr
 from support.chain import FEBRUARY, JANUARY, MARCH, copy_drop, load
 from support.months import FEATURES, holdout_of
 from typer.testing import CliRunner
@@ -37,6 +38,7 @@ from streamflow.steps.training.train import train
 from streamflow.steps.upkeep.prune import prune
 from streamflow.steps.versions.registered_version import load_answering
 from streamflow.warehouse.prediction_log import LoggedPrediction, log_predictions
+from streamflow.warehouse.webhooks import list_deliveries
 
 USERS = 600
 
@@ -165,6 +167,25 @@ def test_labels_that_are_rarer_are_found(watched: Watched) -> None:
     assert receipt.verdict == "label drift"
     assert receipt.reasons[0].startswith("share of positive labels 0.2")
     assert receipt.report.drifted == ()
+
+
+def test_drift_that_is_found_is_told_once_with_its_report(watched: Watched) -> None:
+    receiver = {
+        "webhook_url": SecretStr("http://127.0.0.1:9"),
+        "webhook_secret": SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    }
+    settings = watched.platform.settings.model_copy(update=receiver)
+    told = replace(watched, platform=replace(watched.platform, settings=settings))
+    kept = as_text(churned() & (pl.int_range(pl.len()).shuffle(seed=4) % 2 == 0))
+    receipt = told.february(labels={"churn_label": kept})
+    assert monitor(told.platform, FEBRUARY).already
+    (delivery,) = list_deliveries(told.platform.connection)
+    content = json.loads(delivery.body)
+    assert (content["type"], content["data"]["verdict"]) == ("drift.found", "label drift")
+    assert (content["data"]["report"], content["data"]["reasons"]) == (
+        receipt.id,
+        list(receipt.reasons),
+    )
 
 
 def test_labels_that_follow_another_rule_are_found_although_no_feature_tells(

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
+from threading import current_thread
 from typing import Any
 
 import httpx
 import psycopg
+import pytest
 import structlog
 
 from streamflow.console.app import create_app
@@ -20,17 +22,28 @@ from streamflow.platform import Platform
 from streamflow.web.active_keys import KeyRing
 
 STATEMENTS: list[str] = []
+KEY_READER = "keys"  # the name of the thread of a KeyRing
 TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
 
 
-class CountingCursor(psycopg.Cursor[Any]):
-    """Notes each statement. The pool's own question, whether a connection lives, is empty."""
+@contextmanager
+def counted_statements() -> Iterator[None]:
+    """Note each statement of every connection of this process in STATEMENTS.
 
-    def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+    The pool's own question, whether a connection lives, is empty. The thread that reads the API
+    keys again and again belongs to no page.
+    """
+    execute = psycopg.Cursor.execute
+
+    def note(cursor: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
         text = query if isinstance(query, (str, bytes)) else query.as_string()
-        if text:
+        if text and current_thread().name != KEY_READER:
             STATEMENTS.append(str(text))
-        return super().execute(query, *args, **kwargs)
+        return execute(cursor, query, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(psycopg.Cursor, "execute", note)
+        yield
 
 
 @dataclass
@@ -98,5 +111,5 @@ def browsed(
         processors=[write],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
     )
-    with open_state(platform, keys, cursor_factory=CountingCursor) as state:
+    with counted_statements(), open_state(platform, keys) as state:
         yield Browser(app=create_app(state, log, host=host), state=state, log=lines)

@@ -1,5 +1,15 @@
 """An installation as an older streamflow left it."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamflow
+
+SCRIPTS = Path(streamflow.__file__).with_name("warehouse") / "migrations" / "versions"
+# The numbers of all scripts, in order: branches that are not merged yet leave gaps.
+SCHEMA_NUMBERS = sorted(path.name[:4] for path in SCRIPTS.glob("[0-9]*.py"))
+
 TO_0003 = """
 DROP FUNCTION streamflow.refuse_rows_of_complete_revision, streamflow.require_counted_rows,
     streamflow.wait_for_forgetting, streamflow.refuse_forgotten_keys, streamflow.is_forgotten
@@ -12,7 +22,9 @@ DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_rep
 DROP TABLE streamflow.ledger, streamflow.pending_move, streamflow.prediction_log,
     streamflow.skew_report;
 DROP TABLE streamflow.score, streamflow.score_run, streamflow.score_summary,
-    streamflow.score_segment, streamflow.score_outcome;
+    streamflow.score_segment, streamflow.score_outcome, streamflow.reproduction,
+    streamflow.console_action;
+DROP TABLE streamflow.webhook_attempt, streamflow.webhook_event, streamflow.version_signature;
 DROP SEQUENCE streamflow.score_run_id;
 DROP FUNCTION streamflow.make_prediction_month, streamflow.make_prediction_months,
     streamflow.drop_prediction_month;

@@ -91,6 +91,25 @@ def test_a_password_is_shown_nowhere() -> None:
     assert "s3cret" not in str(refused.value)
 
 
+SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_the_address_and_the_secret_of_webhooks_are_shown_nowhere() -> None:
+    address = "https://hooks.example.com/services/T0/B0/s3cret"
+    settings = load_settings(
+        webhook_url=address, webhook_secret=SIGNING, lineage_api_key="s3cret-key"
+    )
+    shown = [repr(settings), *map(str, list_settings(settings))]
+    assert not any("s3cret" in text or SIGNING[6:] in text for text in shown)
+
+
+@pytest.mark.parametrize("secret", [None, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2hvcnQ="])
+def test_no_webhook_is_sent_unsigned(secret: str | None) -> None:
+    with pytest.raises(SettingsInvalid, match="webhook_url': it needs webhook_secret") as refused:
+        load_settings(webhook_url="https://hooks.example.com", webhook_secret=secret)
+    assert secret is None or secret not in refused.value.message
+
+
 def test_variables_for_vendors_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
@@ -212,3 +231,23 @@ def test_a_changed_copy_keeps_the_defaults_of_the_catalog_and_reads_nothing_agai
         override_settings(settings, seed=-1)
     with pytest.raises(SettingsInvalid, match="sed"):
         override_settings(settings, sed=1)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ftp://example.com",
+        "file:///etc/passwd",
+        "https://",
+        "example.com/lineage",
+        "https://me:secret@example.com",
+        "https://example.com/a b",
+        "https://example.com/secret\r\nHost: other",
+    ],
+)
+@pytest.mark.parametrize("name", ["lineage_url", "webhook_url"])
+def test_an_address_that_no_request_may_go_to_is_refused(name: str, address: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings(**{name: address}, webhook_secret=SIGNING)
+    assert f"setting '{name}'" in refused.value.message
+    assert "secret" not in refused.value.message

@@ -35,6 +35,7 @@ from streamflow.cli import (
     transfer,
     uninstall,
     up,
+    webhooks,
 )
 from streamflow.cli.command_groups import GroupedCommands
 from streamflow.cli.context import Invocation
@@ -52,6 +53,7 @@ COMMAND_MODULES = (
     training,
     models,
     ledger,
+    webhooks,
     serving,
     keys,
     console,

@@ -29,6 +29,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "ledger",
         "who-served",
         "reconcile",
+        "webhooks",
     ),
     "Customers": ("console", "at-risk", "user", "portfolio"),
     "Serving": ("serve", "score", "explain", "keys"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -39,6 +40,7 @@ def console(context: typer.Context, host: Host = None, port: Port = None) -> Non
 
     Example: streamflow console --host 0.0.0.0 --port 8400
     """
+    from streamflow.services.prefect_server import find_server_address
     from streamflow.services.processes import require_port
 
     call = invocation(context)
@@ -52,4 +54,10 @@ def console(context: typer.Context, host: Host = None, port: Port = None) -> Non
 
     with call.platform(role=CONSOLE) as platform:
         call.notify(f"http://{settings.console_host}:{bound_port}  (Ctrl-C stops the console)")
-        serve_console(platform, settings.console_host, bound_port)
+        serve_console(
+            platform,
+            settings.console_host,
+            bound_port,
+            find_flow_server=partial(find_server_address, platform.home),
+            flags=call.flag_settings,
+        )

@@ -59,6 +59,7 @@ class Invocation:
             role: the database role of the command; by default the writer
         """
         from streamflow.platform import open_platform
+        from streamflow.steps.lineage.observer import StepReporter
         from streamflow.warehouse.roles import WRITER
 
         with open_platform(
@@ -66,6 +67,7 @@ class Invocation:
             notify=self.notify,
             must_be_migrated=migrated,
             role=role or WRITER,
+            observer=StepReporter(),
         ) as platform:
             yield platform
 

@@ -168,20 +168,22 @@ def reconcile(
 ) -> None:
     """Record the changes of stages that were made in MLflow.
 
-    The command also completes a promotion that was interrupted, and puts back an alias that was
-    moved.
+    The command also completes a promotion that was interrupted, puts back an alias that was moved,
+    and sends webhooks again that were not received.
 
     Example: streamflow reconcile
 
     Example: streamflow reconcile --every 5
     """
     from streamflow.steps.stages.transitions import reconcile as step
+    from streamflow.steps.stages.webhooks import deliver_after_step
 
     call = invocation(context)
     if every is not None:
         _reconcile_for_ever(call, every)
     with call.platform() as platform:
         receipt = step(platform)
+        deliver_after_step(platform)
     show(receipt, as_json=as_json, text=lifecycle_receipts.reconcile)
 
 
@@ -192,12 +194,14 @@ def _reconcile_for_ever(call: Invocation, interval_s: int) -> NoReturn:
     problem follows.
     """
     from streamflow.steps.stages.transitions import reconcile as step
+    from streamflow.steps.stages.webhooks import deliver_after_step
 
     printed_problems: tuple[str, ...] = ()
     while True:
         try:
             with call.platform() as platform:
                 receipt = step(platform)
+                deliver_after_step(platform)
             for entry in receipt.entered:
                 print_text(lifecycle_receipts.entry(entry))
             problems = receipt.unsettled

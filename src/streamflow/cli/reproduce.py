@@ -33,7 +33,8 @@ def reproduce(
     """Rebuild a version from its passport, and compare.
 
     The rebuilt version is the same bit for bit, or the command says which of the five levels
-    drifted. It writes nothing.
+    drifted. It changes nothing. Only its verdict is recorded, which 'models VERSION' and the
+    console show.
 
     Exit code 0: identical, or within the declared tolerance. 1: different, or the record of the
     version was changed. 4: the version cannot be rebuilt.
@@ -44,10 +45,12 @@ def reproduce(
     """
     from streamflow.steps.versions.reproduce import reproduce as reproduce_at_hand
     from streamflow.steps.versions.reproduce_recorded import reproduce_recorded
+    from streamflow.steps.versions.reproductions import record_reproduction
 
     step = reproduce_recorded if code == "recorded" else reproduce_at_hand
     with invocation(context).platform() as platform:
         receipt = step(platform, version)
+        record_reproduction(platform, receipt)
     show(receipt, as_json=as_json, text=reproduce_receipts.reproduce)
     raise typer.Exit(0 if receipt.holds else 1)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from streamflow.core.data.counts import count_of
+from streamflow.core.data.instants import format_instant
 
 if TYPE_CHECKING:
     from streamflow.steps.versions.version_record import RecordedFacts, VersionRecord
@@ -21,8 +22,19 @@ def version(record: VersionRecord) -> str:
     if record.gate_entry is not None:
         entry = record.gate_entry
         lines.append(f"  gate: entry {entry.seq} of the ledger, {entry.action}")
+    lines.append(f"  {_describe_reproduction(record)}")
     lines.append(f"[OK] run {record.version.run_id}")
     return "\n".join(lines)
+
+
+def _describe_reproduction(record: VersionRecord) -> str:
+    reproduced = record.reproduced
+    if reproduced is None:
+        return f"not reproduced yet: run 'streamflow reproduce {record.version.version}'"
+    drifted = [level.name for level in reproduced.levels if level.verdict != "same"]
+    levels = f"; drifted: {', '.join(drifted)}" if drifted else "; all five levels are the same"
+    at = format_instant(reproduced.at)
+    return f"reproduced at {at} by {reproduced.who}: {reproduced.result}{levels}"
 
 
 def _recorded_lines(facts: RecordedFacts) -> Iterator[str]:

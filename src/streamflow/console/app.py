@@ -15,20 +15,27 @@ from streamflow.console import (
     catalog_page,
     customer_pages,
     drop_pages,
+    job_pages,
     login,
     monitoring_pages,
     production_forms,
     production_pages,
+    revision_pages,
+    run_pages,
     service_pages,
+    training_set_pages,
+    upload_pages,
     version_pages,
+    work_forms,
 )
 from streamflow.console.form_numbers import FormSentBefore
 from streamflow.console.forms import ForeignForm
+from streamflow.console.jobs import JobRunning
 from streamflow.console.navigation import FIRST_PAGE
 from streamflow.console.pages import STATIC_FOLDER, TABLE_FORMATS, problem_page
 from streamflow.console.request_log import RequestLog
 from streamflow.console.state import ConsoleState, LoginNeeded, ScopeTooSmall
-from streamflow.errors import StreamflowError
+from streamflow.errors import StreamflowError, VersionMissing
 from streamflow.web.body_limit import BodyLimit
 from streamflow.web.host_check import HostCheck, allowed_hosts
 
@@ -42,8 +49,14 @@ PAGE_MODULES = (
     production_pages,
     production_forms,
     drop_pages,
+    revision_pages,
+    training_set_pages,
     catalog_page,
     monitoring_pages,
+    run_pages,
+    job_pages,
+    work_forms,
+    upload_pages,
     service_pages,
 )
 
@@ -69,6 +82,7 @@ def create_app(state: ConsoleState, log: FilteringBoundLogger, *, host: str) -> 
         BodyLimit,
         max_bytes=settings.api_max_body,
         timeout_s=settings.api_client_limit,
+        own_limits=(upload_pages.UPLOAD,),
     )
     app.add_middleware(HostCheck, hosts=allowed_hosts(host, settings.api_allowed_hosts))
     app.add_middleware(RequestLog, log=log)
@@ -127,6 +141,12 @@ def _add_form_answers(app: FastAPI, state: ConsoleState) -> None:
         lines = [texts.get("problem.sent_before")]
         return problem_page(request, state, status=409, code="form_sent_before", lines=lines)
 
+    @app.exception_handler(JobRunning)
+    async def refuse_second_job(request: Request, error: JobRunning) -> Response:
+        """Refuse work while different work is running, and lead to the work that runs."""
+        lines = [texts.get("work.busy", address=job_pages.job_address(error.job_id))]
+        return problem_page(request, state, status=409, code="job_running", lines=lines)
+
 
 def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:
     """Answer a request that no page can answer: an error of a step, or no such page."""
@@ -140,7 +160,7 @@ def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:
         return problem_page(
             request,
             state,
-            status=error.http_status,
+            status=_status_of(error),
             code=error.code,
             lines=lines,
             command=command[1] if command else "",
@@ -158,6 +178,15 @@ def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:
         name = "problem.method" if error.status_code == 405 else "problem.not_found"
         lines = [texts.get(name)]
         return problem_page(request, state, status=error.status_code, code="not_found", lines=lines)
+
+
+def _status_of(error: StreamflowError) -> int:
+    """Return the HTTP status of an error on a page.
+
+    The API cannot answer without a version, so there a missing version is a fault of the service.
+    A page about a missing version does not exist.
+    """
+    return 404 if isinstance(error, VersionMissing) else error.http_status
 
 
 def _as_sentence(text: str) -> str:

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
 from streamflow.console import charts, customer_tables, formats
+from streamflow.console.cohort_map import choose_segment, cohort_table
 from streamflow.console.pages import Page, quoted_path, respond, user_address
 from streamflow.console.state import ConsoleState
 from streamflow.console.trust_line import write_trust
@@ -50,7 +51,8 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
         visitor = state.require(request)
         with state.reading() as platform:
             receipt = read_portfolio(platform)
-        return respond(request, state, visitor, _portfolio_page(state, receipt))
+        chosen_name = request.query_params.get("cohort", "")
+        return respond(request, state, visitor, _portfolio_page(state, receipt, chosen_name))
 
 
 def _at_risk_page(request: Request, state: ConsoleState) -> Page:
@@ -177,7 +179,7 @@ def _user_page(request: Request, state: ConsoleState) -> Page:
     )
 
 
-def _portfolio_page(state: ConsoleState, receipt: Portfolio) -> Page:
+def _portfolio_page(state: ConsoleState, receipt: Portfolio, chosen_name: str) -> Page:
     texts = state.texts
     bools = {c.name for c in list_segment_columns(state.platform.catalog) if c.is_bool}
     segment_tables = [
@@ -185,15 +187,18 @@ def _portfolio_page(state: ConsoleState, receipt: Portfolio) -> Page:
         for segment in receipt.segments
     ]
     trend = customer_tables.trend_table(texts, receipt)
+    chosen = choose_segment(receipt, chosen_name)
+    cohorts = [cohort_table(texts, receipt, chosen, chosen.name in bools)] if chosen else []
     return Page(
         template="portfolio",
         title=texts.get("portfolio.title"),
         path="/portfolio",
-        tables=(trend, *segment_tables),
+        tables=(trend, *cohorts, *segment_tables),
         receipt=receipt,
         values={
             "portfolio": receipt,
             "segment_tables": segment_tables,
+            "chosen": chosen,
             "chart": _draw_trend(state, receipt),
             "trust": write_trust(texts, receipt.trust, datetime.now(UTC)),
         },

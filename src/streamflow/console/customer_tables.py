@@ -136,7 +136,7 @@ def _answer_row(texts: Texts, answer: AnswerAbout) -> tuple[Cell, ...]:
     else:
         advice = texts.get("user.offer" if answer.flagged else "user.no_offer")
     return (
-        Cell(answer.as_of.date().isoformat()),
+        Cell(answer.as_of.date().isoformat(), moment=answer.as_of),
         Cell(answer.at, formats.format_instant(answer.at)),
         Cell(answer.source, texts.get(f"user.source_{answer.source}")),
         Cell(answer.version),
@@ -213,7 +213,7 @@ def trend_table(texts: Texts, portfolio: Portfolio) -> PageTable:
 def _trend_row(texts: Texts, point: TrendPoint) -> tuple[Cell, ...]:
     is_marked = not point.is_honest and point.churned_share is not None
     return (
-        Cell(point.as_of.date().isoformat()),
+        Cell(point.as_of.date().isoformat(), moment=point.as_of),
         Cell(point.version),
         Cell(point.users, formats.format_number(point.users)),
         Cell(point.expected_share, formats.format_percent(point.expected_share, 1)),

@@ -43,7 +43,7 @@ def drops_table(texts: Texts, receipt: DropList) -> PageTable:
     for drop in receipt.drops:
         day = day_of(drop.as_of)
         cells = (
-            Cell(day, link=f"/drops/{day}"),
+            Cell(day, link=f"/drops/{day}", moment=drop.as_of),
             number_cell(drop.tables),
             number_cell(drop.rows),
             number_cell(drop.rejected),

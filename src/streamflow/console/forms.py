@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
-from fastapi import Request
+from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 
-from streamflow.console.sessions import COOKIE
+from streamflow.console.sessions import COOKIE, Visitor
 from streamflow.console.state import ConsoleState
 
 TOKEN = "form_token"  # noqa: S105  # the name of a field
 FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_FIELDS = 100
+# What a form does: it gets the request, who sent the form, and its fields.
+FormAction = Callable[[Request, Visitor, Mapping[str, str]], Response]
 
 
 class ForeignForm(Exception):
@@ -38,3 +42,16 @@ async def read_form(request: Request, state: ConsoleState) -> dict[str, str]:
     if not cookie or not state.sessions.is_form_token(cookie, fields.pop(TOKEN, "")):
         raise ForeignForm
     return fields
+
+
+async def run_form(request: Request, state: ConsoleState, action: FormAction) -> Response:
+    """Read the form of somebody with the scope admin, and do what it asks for in a thread.
+
+    Raises:
+        LoginNeeded: nobody is logged in.
+        ScopeTooSmall: the person does not have the scope admin.
+        ForeignForm: the form is not ours.
+    """
+    visitor = state.require(request, "admin")
+    fields = await read_form(request, state)
+    return await run_in_threadpool(action, request, visitor, fields)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request, Response
+from typing import Annotated
+
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 
 from streamflow.console import formats, monitoring_tables
+from streamflow.console.bar_charts import draw_bar_pairs
 from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below, Number
 from streamflow.console.state import ConsoleState
@@ -13,6 +16,7 @@ from streamflow.steps.monitoring.stored_reports import ReportRecord, list_report
 
 MONITORING = "/monitoring"
 REPORTS_SHOWN = 24
+FeatureName = Annotated[str, Query(max_length=200)]
 
 
 def add_pages(app: FastAPI, state: ConsoleState) -> None:
@@ -29,6 +33,12 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
         """Show one report."""
         visitor = state.require(request)
         return respond(request, state, visitor, _report_page(state, number))
+
+    @app.get("/monitoring/reports/{number}/feature")
+    def feature(request: Request, number: Number, name: FeatureName) -> Response:
+        """Show the distribution of one feature at training and in the drop."""
+        visitor = state.require(request)
+        return respond(request, state, visitor, _feature_page(state, number, name))
 
 
 def _list_page(state: ConsoleState, below: int | None) -> Page:
@@ -63,7 +73,7 @@ def _report_page(state: ConsoleState, number: int) -> Page:
         title=texts.get("report.title", day=f"{report.evidence.as_of:%Y-%m-%d}"),
         path=MONITORING,
         tables=(
-            monitoring_tables.features_table(texts, report),
+            monitoring_tables.features_table(texts, number, report),
             monitoring_tables.performance_table(texts, report),
             monitoring_tables.answers_table(texts, report),
         ),
@@ -74,6 +84,33 @@ def _report_page(state: ConsoleState, number: int) -> Page:
             "labels": labels_in_words(report.labels) if report.labels else "",
             "concept": concept_in_words(report.concept) if report.concept else "",
             "facts": _count_rows(record),
+        },
+    )
+
+
+def _feature_page(state: ConsoleState, number: int, name: str) -> Page:
+    texts = state.texts
+    with state.reading() as platform:
+        record = read_report(platform, number)
+    report = record.report
+    feature = next((feature for feature in report.features if feature.name == name), None)
+    if feature is None:
+        raise HTTPException(status_code=404)
+    pairs = [pair for _, _, _, pair in monitoring_tables.list_bins(feature)]
+    description = texts.get("report.chart", feature=name)
+    return Page(
+        template="feature",
+        title=texts.get("report.feature_title", feature=name),
+        path=MONITORING,
+        tables=(monitoring_tables.bins_table(texts, feature),),
+        receipt=feature,
+        values={
+            "feature": feature,
+            "chart": draw_bar_pairs(pairs, description),
+            "facts": _count_rows(record),
+            "number_of_report": number,
+            "psi": formats.format_number(feature.psi, 4),
+            "day_now": f"{report.evidence.as_of:%Y-%m-%d}",
         },
     )
 

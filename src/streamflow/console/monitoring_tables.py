@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC
+from urllib.parse import quote_plus
 
 from streamflow.console import formats
+from streamflow.console.bar_charts import BarPair
 from streamflow.console.drop_tables import day_of, instant_cell, number_cell
 from streamflow.console.evidence_tables import metric_cell
 from streamflow.console.tables import Cell, PageColumn, PageTable
@@ -33,7 +35,7 @@ def reports_table(texts: Texts, receipt: ReportList) -> PageTable:
         link = f"/monitoring/reports/{report.id}"
         cells = (
             Cell(report.id, texts.get("monitoring.report_number", number=report.id), link=link),
-            Cell(day_of(report.as_of)),
+            Cell(day_of(report.as_of), moment=report.as_of),
             Cell(report.version),
             Cell(report.verdict, tone="up" if report.fires else "down"),
             Cell("; ".join(report.reasons)),
@@ -74,7 +76,7 @@ def skew_table(texts: Texts, receipt: ReportList) -> PageTable:
     return PageTable(name="skew", caption=caption, columns=tuple(columns), rows=tuple(rows))
 
 
-def features_table(texts: Texts, report: Report) -> PageTable:
+def features_table(texts: Texts, number: int, report: Report) -> PageTable:
     """Make the table of the drift of each feature, the largest index first."""
     columns = (
         PageColumn(name="feature", title=texts.get("report.feature")),
@@ -86,16 +88,21 @@ def features_table(texts: Texts, report: Report) -> PageTable:
         PageColumn(name="reasons", title=texts.get("report.reasons")),
     )
     features = sorted(report.features, key=lambda feature: -feature.psi)
-    rows = tuple(_feature_row(texts, feature) for feature in features)
+    rows = tuple(_feature_row(texts, number, feature) for feature in features)
     caption = texts.get("report.features")
     return PageTable(name="features", caption=caption, columns=columns, rows=rows)
 
 
-def _feature_row(texts: Texts, feature: FeatureDrift) -> tuple[Cell, ...]:
+def feature_address(number: int, name: str) -> str:
+    """Return the address of the page of a feature in a report."""
+    return f"/monitoring/reports/{number}/feature?name={quote_plus(name)}"
+
+
+def _feature_row(texts: Texts, number: int, feature: FeatureDrift) -> tuple[Cell, ...]:
     word = texts.get("report.drifted" if feature.drifted else "report.stable")
     missing = feature.missing
     return (
-        Cell(feature.name),
+        Cell(feature.name, link=feature_address(number, feature.name)),
         metric_cell(feature.psi),
         p_cell(feature.distribution.p_adjusted),
         Cell(missing.reference, formats.format_percent(missing.reference, 1)),
@@ -103,6 +110,45 @@ def _feature_row(texts: Texts, feature: FeatureDrift) -> tuple[Cell, ...]:
         Cell(feature.drifted, word, tone="up" if feature.drifted else "down"),
         Cell("; ".join(feature.reasons)),
     )
+
+
+def bins_table(texts: Texts, feature: FeatureDrift) -> PageTable:
+    """Make the table of the bins of a feature, at training and in the drop."""
+    columns = (
+        PageColumn(name="bin", title=texts.get("report.bin")),
+        PageColumn(name="rows_then", title=texts.get("report.rows_then"), kind="number"),
+        PageColumn(name="share_then", title=texts.get("report.share_then"), kind="number"),
+        PageColumn(name="rows_now", title=texts.get("report.rows_now"), kind="number"),
+        PageColumn(name="share_now", title=texts.get("report.share_now"), kind="number"),
+    )
+    rows = []
+    for name, reference_count, current_count, pair in list_bins(feature):
+        cells = (
+            Cell(name),
+            number_cell(reference_count),
+            Cell(pair.first, formats.format_percent(pair.first, 1)),
+            number_cell(current_count),
+            Cell(pair.second, formats.format_percent(pair.second, 1)),
+        )
+        rows.append(cells)
+    caption = texts.get("report.distribution")
+    return PageTable(name="bins", caption=caption, columns=columns, rows=tuple(rows))
+
+
+def list_bins(feature: FeatureDrift) -> list[tuple[str, int, int, BarPair]]:
+    """List the bins of a feature: name, rows at training, rows in the drop, and both shares."""
+    bins = feature.bins
+    rows_then = max(sum(bins.reference), 1)
+    rows_now = max(sum(bins.current), 1)
+    return [
+        (
+            name,
+            count,
+            current,
+            BarPair(name=name, first=count / rows_then, second=current / rows_now),
+        )
+        for name, count, current in zip(bins.names, bins.reference, bins.current, strict=True)
+    ]
 
 
 def p_cell(value: float) -> Cell:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from streamflow.console.evidence_tables import view_evidence
-from streamflow.console.forms import read_form
+from streamflow.console.forms import run_form
 from streamflow.console.pages import Page, problem_page, respond
 from streamflow.console.production_pages import PRODUCTION_PAGE, entry_address
 from streamflow.console.requests import Number, make_requester, number_field, text_field
@@ -39,9 +39,7 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
     @app.post("/versions/{number}/promote")
     async def promote_version(request: Request, number: Number) -> Response:
         """Promote a version, as the command does."""
-        visitor = state.require(request, "admin")
-        fields = await read_form(request, state)
-        return await run_in_threadpool(_promote, request, state, visitor, number, fields)
+        return await run_form(request, state, partial(_promote, state, number))
 
     @app.get("/production/rollback")
     def rollback_form(request: Request) -> Response:
@@ -52,9 +50,7 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
     @app.post("/production/rollback")
     async def roll_back(request: Request) -> Response:
         """Put the former version back, as the command does."""
-        visitor = state.require(request, "admin")
-        fields = await read_form(request, state)
-        return await run_in_threadpool(_rollback, request, state, visitor, fields)
+        return await run_form(request, state, partial(_rollback, state))
 
 
 def _promotion_page(state: ConsoleState, number: int) -> Page:
@@ -90,10 +86,10 @@ def _try_promotion(platform: Platform, number: int) -> PromoteReceipt:
 
 
 def _promote(
-    request: Request,
     state: ConsoleState,
-    visitor: Visitor,
     number: int,
+    request: Request,
+    visitor: Visitor,
     fields: Mapping[str, str],
 ) -> Response:
     why = text_field(fields, "why")
@@ -124,8 +120,8 @@ def _rollback_page(state: ConsoleState) -> Page:
 
 
 def _rollback(
-    request: Request,
     state: ConsoleState,
+    request: Request,
     visitor: Visitor,
     fields: Mapping[str, str],
 ) -> Response:

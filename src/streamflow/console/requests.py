@@ -10,7 +10,7 @@ from fastapi import HTTPException, Path, Query, Request
 
 from streamflow.console.forms import ForeignForm
 from streamflow.console.sessions import Visitor
-from streamflow.steps.stages.transitions import Requester
+from streamflow.steps.stages.requester import Requester
 from streamflow.web.request_context import notes_of
 
 # The largest integer of PostgreSQL's type of this name.
@@ -69,7 +69,11 @@ def number_field(fields: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def make_requester(request: Request, visitor: Visitor, newest_entry: int) -> Requester:
+def make_requester(
+    request: Request,
+    visitor: Visitor,
+    newest_entry: int | None,
+) -> Requester:
     """Name who asks for a change, for the ledger and for the log.
 
     Where no key is required, the ledger gets the login name of this process, as from a command.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 
@@ -32,11 +33,22 @@ def require_keys_off_loopback(settings: Settings, host: str) -> None:
         )
 
 
-def serve_console(platform: Platform, host: str, port: int) -> None:
+def serve_console(
+    platform: Platform,
+    host: str,
+    port: int,
+    *,
+    find_flow_server: Callable[[], str],
+    flags: Mapping[str, str],
+) -> None:
     """Serve the console until a signal arrives.
 
     Args:
         platform: as the role of the console
+        host: the address to bind to
+        port: the port
+        find_flow_server: returns the address of the API of Prefect's server; empty: there is none
+        flags: the settings that the console was started with, as text
     """
     settings = platform.settings
     require_keys_off_loopback(settings, host)
@@ -53,6 +65,8 @@ def serve_console(platform: Platform, host: str, port: int) -> None:
         if is_key_needed:
             open_connection = partial(connect, platform.address, autocommit=True)
             keys = closing.enter_context(KeyRing(open_connection, log.warning).keep_reading())
-        state = closing.enter_context(open_state(platform, keys))
+        state = closing.enter_context(
+            open_state(platform, keys, find_flow_server=find_flow_server, flags=flags)
+        )
         options = list_options(host, port, settings.log_level)
         run_one_process(create_app(state, log, host=host), options)

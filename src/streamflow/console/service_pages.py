@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from streamflow.console import formats
-from streamflow.console.forms import ForeignForm, read_form
+from streamflow.console.forms import ForeignForm, run_form
+from streamflow.console.jobs import new_job_id
 from streamflow.console.pages import Page, draw, respond
-from streamflow.console.requests import number_field, text_field
+from streamflow.console.requests import make_requester, number_field, text_field
 from streamflow.console.sessions import Visitor
 from streamflow.console.state import ConsoleState
 from streamflow.console.tables import Cell, PageColumn, PageTable
@@ -20,6 +21,7 @@ from streamflow.console.texts import Texts
 from streamflow.core.serving.api_keys import SCOPES
 from streamflow.errors import ApiKeyUnknown
 from streamflow.steps.serving.api_keys import KeyRow, create_key, list_keys, revoke_keys
+from streamflow.steps.upkeep.console_actions import NewAction, record_work
 from streamflow.steps.upkeep.doctor import Finding, doctor
 from streamflow.web.request_context import notes_of
 
@@ -46,9 +48,7 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
     @app.post("/service/keys")
     async def new_key(request: Request) -> Response:
         """Create a key and show it, only this once."""
-        visitor = state.require(request, "admin")
-        fields = await read_form(request, state)
-        return await run_in_threadpool(_create, request, state, visitor, fields)
+        return await run_form(request, state, partial(_create, state))
 
     @app.get("/service/keys/{key_id}/revoke")
     def revocation_form(request: Request, key_id: str) -> Response:
@@ -59,9 +59,7 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
     @app.post("/service/keys/{key_id}/revoke")
     async def revoke(request: Request, key_id: str) -> Response:
         """Revoke a key."""
-        visitor = state.require(request, "admin")
-        await read_form(request, state)
-        return await run_in_threadpool(_revoke, request, state, visitor, key_id)
+        return await run_form(request, state, partial(_revoke, state, key_id))
 
 
 def _keys_page(state: ConsoleState) -> Page:
@@ -106,8 +104,8 @@ def revocation_address(key_id: str) -> str:
 
 
 def _create(
-    request: Request,
     state: ConsoleState,
+    request: Request,
     visitor: Visitor,
     fields: Mapping[str, str],
 ) -> Response:
@@ -119,7 +117,12 @@ def _create(
     state.form_numbers.use(fields.get("form_number", ""))
     notes_of(request).caller = visitor.key_id
     with state.acting() as platform:
-        receipt = create_key(platform, name, scope=scope, days=days)
+        receipt = record_work(
+            platform,
+            _new_action(request, visitor, "create key", name),
+            lambda: create_key(platform, name, scope=scope, days=days),
+            lambda created: f"key {created.row.id}, scope {scope}",
+        )
     page = Page(
         template="new_key",
         title=state.texts.get("service.created_title"),
@@ -127,6 +130,11 @@ def _create(
         values={"receipt": receipt},
     )
     return draw(request, state, visitor, page)
+
+
+def _new_action(request: Request, visitor: Visitor, action: str, subject: str) -> NewAction:
+    who = make_requester(request, visitor, None).name
+    return NewAction(job=new_job_id(), who=who, action=action, subject=subject)
 
 
 def _revocation_page(state: ConsoleState, key_id: str) -> Page:
@@ -143,13 +151,24 @@ def _revocation_page(state: ConsoleState, key_id: str) -> Page:
     )
 
 
-def _revoke(request: Request, state: ConsoleState, visitor: Visitor, key_id: str) -> Response:
+def _revoke(
+    state: ConsoleState,
+    key_id: str,
+    request: Request,
+    visitor: Visitor,
+    _: Mapping[str, str],
+) -> Response:
     notes_of(request).caller = visitor.key_id
     with state.acting() as platform:
         # The step takes a name, too: an address names one key only.
         if key_id not in {key.id for key in list_keys(platform)}:
             raise ApiKeyUnknown(f"no key has the id '{key_id}'")
-        revoke_keys(platform, key_id)
+        record_work(
+            platform,
+            _new_action(request, visitor, "revoke key", key_id),
+            lambda: revoke_keys(platform, key_id),
+            lambda _: "",
+        )
     return RedirectResponse(SERVICE, status_code=303)
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
 from streamflow.console.form_numbers import FormNumbers
+from streamflow.console.job_process import ChildProcesses
+from streamflow.console.jobs import JobBoard
 from streamflow.console.sessions import COOKIE, Sessions, Visitor, make_cookie, make_visitor
 from streamflow.console.texts import Texts, load_texts
 from streamflow.core.serving.api_keys import Scope
 from streamflow.database.reading_pool import open_reading_pool, take_reading_connection
 from streamflow.errors import Overloaded
 from streamflow.platform import Platform, open_platform
+from streamflow.steps.lineage.observer import StepReporter
 from streamflow.web.active_keys import KeyRing
 from streamflow.web.request_context import notes_of
 from streamflow.web.request_keys import read_key
@@ -49,14 +52,18 @@ class ScopeTooSmall(Exception):
 class ConsoleState:
     """What all pages share.
 
-    keys     the API keys; None where no key is required
-    pool     connections of the console's own role, which can only read
+    keys              the API keys; None where no key is required
+    pool              connections of the console's own role, which can only read
+    jobs              the long work that this console runs
+    find_flow_server  returns the address of the API of Prefect's server; empty: there is none
     """
 
     platform: Platform
     keys: KeyRing | None
     sessions: Sessions
     pool: ConnectionPool
+    jobs: JobBoard
+    find_flow_server: Callable[[], str] = str
     texts: Texts = field(default_factory=load_texts)
     form_numbers: FormNumbers = field(default_factory=FormNumbers)
     _acting_lock: Lock = field(default_factory=Lock)
@@ -94,7 +101,8 @@ class ConsoleState:
     @contextmanager
     def acting(self) -> Iterator[Platform]:
         """Yield the platform as the command line has it, for a step that may change something."""
-        with self.alone(), open_platform(self.platform.settings) as platform:
+        settings = self.platform.settings
+        with self.alone(), open_platform(settings, observer=StepReporter()) as platform:
             yield platform
 
     def find_visitor(self, request: Request) -> Visitor:
@@ -159,23 +167,34 @@ class ConsoleState:
 def open_state(
     platform: Platform,
     keys: KeyRing | None,
-    **connection_options: Any,
+    *,
+    find_flow_server: Callable[[], str] = str,
+    flags: Mapping[str, str] | None = None,
 ) -> Iterator[ConsoleState]:
     """Open what the pages share, and close it at the end.
 
     Args:
         platform: as the role of the console
         keys: the API keys; None where no key is required
-        connection_options: arguments of `psycopg.connect`
+        find_flow_server: returns the address of the API of Prefect's server; empty: there is none
+        flags: the settings that the console was started with, as text
     """
     with ExitStack() as closing:
         pool = open_reading_pool(
             platform.address,
             application="streamflow-console",
             time_limit=STATEMENT_LIMIT_S,
-            **connection_options,
         )
         pool.open()
         closing.callback(pool.close)
+        processes = ChildProcesses(flags or {})
+        closing.callback(processes.close)
         sessions = Sessions(hours=platform.settings.console_session_hours)
-        yield ConsoleState(platform=platform, keys=keys, sessions=sessions, pool=pool)
+        yield ConsoleState(
+            platform=platform,
+            keys=keys,
+            sessions=sessions,
+            pool=pool,
+            jobs=JobBoard(processes.launch),
+            find_flow_server=find_flow_server,
+        )

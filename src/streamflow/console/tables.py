@@ -36,6 +36,7 @@ class Cell:
     tone   a name that the style sheet knows, such as up or down
     bar    a share from 0 to 1 that is drawn beside the text; None: nothing is drawn
     lines  several lines instead of the text
+    moment an instant whose age stands beside the text; None: that of the value, if it is one
     """
 
     value: object
@@ -44,6 +45,14 @@ class Cell:
     tone: str = ""
     bar: float | None = None
     lines: tuple[tuple[str, str], ...] = ()
+    moment: datetime | None = None
+
+    @property
+    def dated(self) -> datetime | None:
+        """Return the instant whose age stands beside the text."""
+        if self.moment is None and isinstance(self.value, datetime):
+            return self.value
+        return self.moment
 
     @property
     def shown(self) -> str:

@@ -10,6 +10,7 @@ from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below, Number
 from streamflow.console.state import ConsoleState
 from streamflow.console.tables import PageTable
+from streamflow.console.texts import Texts
 from streamflow.errors import VersionMissing
 from streamflow.steps.versions.version_record import VersionRecord, list_versions, read_version
 
@@ -74,20 +75,35 @@ def _version_page(state: ConsoleState, number: int) -> Page:
             "facts": record.recorded,
             "gate": gate,
             "entry": entry,
+            "lights": _list_lights(texts, record),
         },
     )
+
+
+def _list_lights(texts: Texts, record: VersionRecord) -> list[tuple[str, str, str]]:
+    """List the levels of the passport, each with the name of its light and what it says."""
+    if record.recorded is None:
+        return []
+    verdicts = {}
+    if record.reproduced is not None:
+        verdicts = {level.name: level.verdict for level in record.reproduced.levels}
+    lights = []
+    for level in record.recorded.levels:
+        light = verdicts.get(level.name, "unknown")
+        lights.append((level.name, light, texts.get(f"version.light_{light}")))
+    return lights
 
 
 def _recorded_tables(state: ConsoleState, record: VersionRecord) -> tuple[PageTable, ...]:
     facts = record.recorded
     if facts is None:
         return ()
-    makers = (
-        version_tables.metrics_table,
-        version_tables.candidates_table,
-        version_tables.levels_table,
-        version_tables.certificate_table,
-        version_tables.honesty_table,
-        version_tables.files_table,
+    texts = state.texts
+    return (
+        version_tables.metrics_table(texts, facts),
+        version_tables.candidates_table(texts, facts),
+        version_tables.levels_table(texts, facts, record.reproduced),
+        version_tables.certificate_table(texts, facts.certificate),
+        version_tables.honesty_table(texts, facts.honesty),
+        version_tables.files_table(texts, facts),
     )
-    return tuple(make(state.texts, facts) for make in makers)

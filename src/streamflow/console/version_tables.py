@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from streamflow.console import formats
 from streamflow.console.evidence_tables import metric_cell
 from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
-from streamflow.steps.versions.version_record import ModelVersion, RecordedFacts
+from streamflow.core.training.honesty import HonestyReport
+from streamflow.steps.versions.version_record import (
+    ModelVersion,
+    RecordedFacts,
+    ReproducedLevel,
+    Reproduction,
+)
 
 # A metric, and the name of its title.
 LISTED_METRICS = {
@@ -100,22 +107,52 @@ def candidates_table(texts: Texts, facts: RecordedFacts) -> PageTable:
     return PageTable(name="candidates", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def levels_table(texts: Texts, facts: RecordedFacts) -> PageTable:
-    """Make the table of the five levels of the passport."""
+def levels_table(
+    texts: Texts,
+    facts: RecordedFacts,
+    reproduced: Reproduction | None,
+) -> PageTable:
+    """Make the table of the five levels of the passport, each with what a reproduction said."""
     columns = (
         PageColumn(name="level", title=texts.get("version.level")),
+        PageColumn(name="verdict", title=texts.get("version.light")),
+        PageColumn(name="differences", title=texts.get("version.differences")),
         PageColumn(name="digest", title=texts.get("version.digest")),
         PageColumn(name="facts", title=texts.get("version.facts")),
     )
+    compared = {level.name: level for level in reproduced.levels} if reproduced else {}
     rows = [
-        (Cell(level.name), digest_cell(level.digest), Cell("; ".join(level.facts)))
+        (
+            Cell(level.name),
+            *_light_cells(texts, compared.get(level.name)),
+            digest_cell(level.digest),
+            Cell("; ".join(level.facts)),
+        )
         for level in facts.levels
     ]
     caption = texts.get("version.levels")
     return PageTable(name="levels", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def certificate_table(texts: Texts, facts: RecordedFacts) -> PageTable:
+def _light_cells(texts: Texts, level: ReproducedLevel | None) -> tuple[Cell, Cell]:
+    """Make the light of a level, and the cell of its differences."""
+    if level is None:
+        return Cell(None, texts.get("version.light_unknown")), Cell(None, formats.NOTHING)
+    is_same = level.verdict == "same"
+    word = texts.get("version.light_same" if is_same else "version.light_drifted")
+    light = Cell(level.verdict, word, tone="down" if is_same else "up")
+    if is_same:
+        return light, Cell(None, formats.NOTHING)
+    if not level.differences:
+        return light, Cell(texts.get("version.counted_differences", count=level.count))
+    hidden = level.count - len(level.differences)
+    sentences = [*level.differences]
+    if hidden:
+        sentences.append(texts.get("version.more_differences", count=hidden))
+    return light, Cell("; ".join(sentences))
+
+
+def certificate_table(texts: Texts, certificate: Mapping[str, Any]) -> PageTable:
     """Make the table of the parts of the certificate: the newest instants that were read."""
     columns = (
         PageColumn(name="part", title=texts.get("version.part")),
@@ -130,20 +167,20 @@ def certificate_table(texts: Texts, facts: RecordedFacts) -> PageTable:
             Cell(entry["known_at"], str(entry["known_at"] or formats.NOTHING)[:16]),
             digest_cell(entry["digest"]),
         )
-        for entry in facts.certificate.get("parts", ())
+        for entry in certificate.get("parts", ())
     ]
     caption = texts.get("version.certificate")
     return PageTable(name="certificate", caption=caption, columns=columns, rows=tuple(rows))
 
 
-def honesty_table(texts: Texts, facts: RecordedFacts) -> PageTable:
+def honesty_table(texts: Texts, honesty: HonestyReport | None) -> PageTable:
     """Make the table of the honesty findings, the worst first."""
     columns = (
         PageColumn(name="severity", title=texts.get("version.severity")),
         PageColumn(name="finding", title=texts.get("version.finding")),
         PageColumn(name="subject", title=texts.get("version.subject")),
     )
-    findings = facts.honesty.findings if facts.honesty else ()
+    findings = honesty.findings if honesty else ()
     severities = list(SEVERITY_TONES)
     rows = [
         (

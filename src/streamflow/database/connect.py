@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 from psycopg import sql
 
 from streamflow.database.address import KEEPALIVE_PARAMETERS, Address
-from streamflow.database.sql_files import load_queries
+from streamflow.database.sql_files import Query, load_queries
 from streamflow.errors import DatabaseUnavailable, PermissionMissing
 
 QUERIES = load_queries(__file__, "connect.sql")
@@ -53,6 +55,17 @@ def connect_read_only(address: Address) -> psycopg.Connection:
     connection.read_only = True
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     return connection
+
+
+def read_first_row(connection: psycopg.Connection, query: Query) -> tuple[Any, ...] | None:
+    """Return the first row of a query; None if there is none, or if its table does not exist.
+
+    A table that does not exist ends the transaction.
+    """
+    try:
+        return connection.execute(query).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return None
 
 
 def server_version(connection: psycopg.Connection) -> str:

@@ -35,6 +35,8 @@ RETRAINING = 7_590_006
 # Writers of answers and of live rows share this lock; `forget` takes it exclusively while it erases
 # what is live. The triggers of migration 0014 name the number.
 FORGETTING = 7_590_007
+# One process at a time delivers webhooks. Nobody waits for this lock.
+WEBHOOKS = 7_590_008
 # One process at a time works on the registry of Feast, which has no lock itself. PostgreSQL
 # computes the number from the name.
 FEATURE_REGISTRY = "hashtextextended('streamflow.feast', 0)"
@@ -98,3 +100,19 @@ def hold_lock(connection: psycopg.Connection, lock: int, *, shared: bool = False
     finally:
         if not connection.broken:
             connection.execute(session_unlock_sql(lock, shared=shared))
+
+
+@contextmanager
+def try_to_hold_lock(connection: psycopg.Connection, lock: int) -> Iterator[bool]:
+    """Hold a lock during the block if nobody holds it; do not wait.
+
+    Yields:
+        whether the lock is held.
+    """
+    row = connection.execute(f"SELECT pg_try_advisory_lock({lock})").fetchone()
+    is_held = bool(row and row[0])
+    try:
+        yield is_held
+    finally:
+        if is_held and not connection.broken:
+            connection.execute(session_unlock_sql(lock))

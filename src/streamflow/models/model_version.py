@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,8 @@ from streamflow.core.statistics.old_metric_names import translate_old_metrics
 class ModelVersion:
     """A version of the registered model, as MLflow stores it.
 
-    `as_of` is empty for a version that streamflow did not register.
+    `as_of` is empty for a version that streamflow did not register. `files_location` is the folder
+    of the files of its run, if it was read together with the version; no receipt shows it.
     """
 
     version: int
@@ -25,6 +26,7 @@ class ModelVersion:
     metrics: Mapping[str, float]
     as_of: str
     tags: Mapping[str, str]
+    files_location: str | None = field(default=None, repr=False, compare=False)
 
 
 def create_model_version(
@@ -51,4 +53,5 @@ def create_model_version(
         metrics=translate_old_metrics(metrics),
         as_of=mlflow_version.tags.get("as_of", ""),
         tags=dict(mlflow_version.tags),
+        files_location=getattr(mlflow_version, "files_location", None),
     )

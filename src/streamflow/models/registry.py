@@ -203,6 +203,10 @@ class Registry:
         """Return a file beside the model of a run: see `VersionFiles.read_run_file`."""
         return self._files.read_run_file(run_id, name)
 
+    def read_version_file(self, version: ModelVersion, name: str) -> bytes:
+        """Return a file of a version: see `VersionFiles.read_version_file`."""
+        return self._files.read_version_file(version, name)
+
     def move_to_stage(self, number: int, stage: str) -> None:
         """Move a version to a stage, and set the alias of this stage to it.
 

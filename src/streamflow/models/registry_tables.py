@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from streamflow.database import Address, is_absent_database, translate_errors
-from streamflow.database.connect import connect_read_only
+from streamflow.database.connect import connect_read_only, read_first_row
 from streamflow.database.sql_files import Query, load_queries
 from streamflow.errors import DatabaseUnavailable, VersionMissing
 from streamflow.models.registry_content import RegistryContent
@@ -21,6 +21,7 @@ QUERIES = load_queries(__file__, "registry_tables.sql")
 #: The version of MLflow's tables that the SQL is for. A test compares it with the installed MLflow.
 TABLES_VERSION = "dc11669786a5"
 Rows = list[tuple[Any, ...]]
+Parameters = Sequence[object] | Mapping[str, object]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class TableVersion:
 
     Attributes:
         has_run: whether the run of the version is still there.
+        files_location: the folder of the files of the run; None when the run is gone.
     """
 
     version: int
@@ -40,6 +42,7 @@ class TableVersion:
     tags: Mapping[str, str]
     metric_names: list[str]
     metric_values: list[float]
+    files_location: str | None
 
 
 class RegistryTables:
@@ -71,16 +74,15 @@ class RegistryTables:
         """
         results = self._read(
             (QUERIES["select_versions"], [self._name, below, below, limit]),
-            (QUERIES["select_aliases"], [self._name]),
-            (QUERIES["select_model_tags"], [self._name]),
+            (QUERIES["select_aliases_and_tags"], {"name": self._name}),
         )
         if results is None:
             return None
-        versions, aliases, tags = results
+        versions, [(aliases, tags)] = results
         return RegistryContent(
             versions=[_create_version(row) for row in versions],
-            aliases=dict(aliases),
-            model_tags=dict(tags),
+            aliases=aliases,
+            model_tags=tags,
             read_metrics=_read_metrics,
         )
 
@@ -100,11 +102,11 @@ class RegistryTables:
         """
         return self._find_location(QUERIES["select_model_location"], [self._name, number])
 
-    def _find_location(self, query: Query, parameters: Sequence[object]) -> str | None:
+    def _find_location(self, query: Query, parameters: Parameters) -> str | None:
         results = self._read((query, parameters))
         return str(results[0][0][0]) if results and results[0] else None
 
-    def _read(self, *queries: tuple[Query, Sequence[object]]) -> list[Rows] | None:
+    def _read(self, *queries: tuple[Query, Parameters]) -> list[Rows] | None:
         """Return the rows of each query, all of one state of MLflow's tables.
 
         Args:
@@ -121,10 +123,7 @@ class RegistryTables:
                     return None
                 raise
             with connection:
-                has_tables = connection.execute(QUERIES["select_whether_tables_exist"]).fetchone()
-                if has_tables != (True,):
-                    return None
-                version = connection.execute(QUERIES["select_tables_version"]).fetchone()
+                version = read_first_row(connection, QUERIES["select_tables_version"])
                 if version != (TABLES_VERSION,):
                     return None
                 return [

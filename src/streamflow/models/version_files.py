@@ -100,14 +100,28 @@ class VersionFiles:
         copy.write_bytes(read_local_file(package / MODEL.name, failure=failure))
         return copy
 
-    def read_run_file(self, run_id: str, name: str) -> bytes:
+    def read_version_file(self, version: ModelVersion, name: str) -> bytes:
+        """Return the content of a file beside the model of a version.
+
+        Raises:
+            ArtifactUntrusted: there is no such file.
+        """
+        return self.read_run_file(version.run_id, name, location=version.files_location)
+
+    def read_run_file(self, run_id: str, name: str, *, location: str | None = None) -> bytes:
         """Return the content of a file beside the model of a run.
+
+        Args:
+            run_id: the run.
+            name: the name of the file.
+            location: the folder of the files of the run; None: it is looked up.
 
         Raises:
             ArtifactUntrusted: there is no such file.
         """
         failure = f"the run {run_id} has no {name}"
-        location = self._tables.find_run_location(run_id) if self._tables else None
+        if location is None and self._tables:
+            location = self._tables.find_run_location(run_id)
         files = local_path(location) if location else None
         if files is not None:
             return read_local_file(files / name, failure=failure)
@@ -148,7 +162,7 @@ class VersionFiles:
             folder = Path(scratch)
             self._fetch_for_answers(version, digests, folder)
             (folder / STORED_REQUESTS.name).write_bytes(
-                self.read_run_file(version.run_id, STORED_REQUESTS.name)
+                self.read_version_file(version, STORED_REQUESTS.name)
             )
             if in_process:
                 version_trial.try_in_process(folder, digests, version_name=name)
@@ -167,7 +181,7 @@ class VersionFiles:
         Raises:
             ArtifactUntrusted: the file is lost or is not the registered one.
         """
-        content = self.read_run_file(version.run_id, file.name)
+        content = self.read_version_file(version, file.name)
         if file not in digests or not is_unchanged(file, content, digests[file]):
             raise ArtifactUntrusted(
                 f"{self._describe(version)}: {file.name} is not the registered one"
@@ -217,7 +231,7 @@ class VersionFiles:
             (folder / DECISION.name).write_bytes(decision.content)
         for file in (DECISION, BACKGROUND):
             if file in digests and not (folder / file.name).exists():
-                content = self.read_run_file(version.run_id, file.name)
+                content = self.read_version_file(version, file.name)
                 (folder / file.name).write_bytes(content)
         self.fetch_model_file(version, folder)
 

@@ -45,9 +45,13 @@ def open_session(
         try:
             from streamflow.models.mlflow_client import forget_tracking_uri
             from streamflow.platform import open_platform
+            from streamflow.steps.lineage.observer import StepReporter
 
             with open_platform(
-                settings, notify=notify, must_be_migrated=must_be_migrated
+                settings,
+                notify=notify,
+                must_be_migrated=must_be_migrated,
+                observer=StepReporter(),
             ) as platform:
                 try:
                     yield platform

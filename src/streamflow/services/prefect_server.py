@@ -108,6 +108,15 @@ def _explain_lost_server(
         ) from error
 
 
+def find_server_address(home: Path) -> str:
+    """Return the address of the API that PREFECT_API_URL or 'up' names; empty: there is none."""
+    address = inherited_environment().get("PREFECT_API_URL")
+    if address:
+        return address
+    stack = read_running_stack(home)
+    return stack.prefect_url if stack else ""
+
+
 def _server_command(port: int) -> list[str]:
     """Build the command line of a Prefect server without a user interface."""
     address = ["--host", "127.0.0.1", "--port", str(port)]

@@ -25,6 +25,7 @@ from streamflow.settings.settings_file import (
     read_state_text,
 )
 from streamflow.settings.vendor_environment import VENDOR_DEFAULTS, vendors_environment
+from streamflow.settings.webhook_secret import read_webhook_key
 
 __all__ = [
     "CATALOG_SOURCE_FILE",
@@ -42,6 +43,7 @@ __all__ = [
     "override_settings",
     "read_former_source",
     "read_state_text",
+    "read_webhook_key",
     "require_whole_money",
     "temporary_environment",
     "vendors_environment",

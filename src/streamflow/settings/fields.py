@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
@@ -60,3 +61,25 @@ def _require_folder(path: Path) -> Path:
 
 
 StateFolder = Annotated[Path, AfterValidator(_require_folder)]
+
+
+def _require_http(address: str) -> str:
+    """Refuse an address that is not of http or https, or that names a user or a password."""
+    url = urlsplit(address)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise PydanticCustomError("not_http", "expected an address of http or https with a host")
+    if "@" in url.netloc:
+        raise PydanticCustomError("credentials", "the address names a user or a password")
+    if not address.isascii() or any(character.isspace() for character in address):
+        raise PydanticCustomError("characters", "an address has no blanks and only ASCII letters")
+    return address
+
+
+def _require_secret_http(address: SecretStr) -> SecretStr:
+    """Refuse what `_require_http` refuses, without showing the address."""
+    _require_http(address.get_secret_value())
+    return address
+
+
+HttpAddress = Annotated[str, AfterValidator(_require_http)]
+SecretHttpAddress = Annotated[SecretStr, AfterValidator(_require_secret_http)]

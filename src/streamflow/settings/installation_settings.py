@@ -8,10 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, SecretStr
+from pydantic import AliasChoices, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamflow.settings.fields import PREFIX, Names, StateFolder, port, setting
+from streamflow.settings.fields import (
+    PREFIX,
+    HttpAddress,
+    Names,
+    SecretHttpAddress,
+    StateFolder,
+    port,
+    setting,
+)
+from streamflow.settings.webhook_secret import WebhookSecret
 
 
 class InstallationSettings(BaseSettings):
@@ -125,10 +135,49 @@ class InstallationSettings(BaseSettings):
     console_session_hours: float = setting(
         12.0, "hours after which a person must log in to the console again", gt=0, le=720
     )
+    console_max_upload: int = setting(
+        104_857_600,
+        "the largest drop, in bytes, that can be uploaded on a page of the console",
+        ge=1024,
+    )
     prefect_port: int = port(4200, "Prefect's server in 'up'")
     mlflow_port: int = port(5000, "MLflow's server in 'up'")
     feast_port: int = port(6566, "Feast's server in 'up'")
     feast_ui_port: int = port(8888, "Feast's UI in 'up'")
+    lineage_file: Path | None = setting(
+        None, "the file to which OpenLineage events of the steps are appended, one JSON per line"
+    )
+    lineage_url: HttpAddress | None = setting(
+        None,
+        "the address to which OpenLineage events of the steps are sent, "
+        "such as http://127.0.0.1:5000/api/v1/lineage",
+    )
+    lineage_api_key: SecretStr | None = setting(
+        None, "sent to lineage_url as a bearer token, if the receiver asks for one"
+    )
+    lineage_namespace: str = setting(
+        "streamflow",
+        "the namespace of the jobs in OpenLineage events, and of data that are not on a "
+        "PostgreSQL of yours",
+        pattern=r"^[A-Za-z0-9._:/-]+$",
+    )
+    webhook_secret: WebhookSecret | None = setting(
+        None, "the secret that signs webhooks: whsec_ and the base64 text of 24 to 64 bytes"
+    )
+    webhook_url: SecretHttpAddress | None = setting(
+        None,
+        "the address that gets a signed POST about each promotion, refusal and drift; "
+        "it needs webhook_secret",
+    )
+    signing_key: Path | None = setting(
+        None,
+        "the PEM file of the Ed25519 key that signs a version at its promotion",
+    )
+    trusted_keys: Path | None = setting(
+        None,
+        "the PEM file of the public keys of which one must have signed a version that answers; "
+        "by default no signature is required",
+    )
     prediction_log_months: int | None = setting(
         None,
         "how many whole months of the prediction log 'prune' keeps before the current month; "
@@ -141,3 +190,11 @@ class InstallationSettings(BaseSettings):
         "by default it removes only runs that a newer run replaces",
         ge=1,
     )
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _require_secret(cls, address: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """Refuse an address of webhooks without a usable secret: no webhook is sent unsigned."""
+        if address is not None and info.data.get("webhook_secret") is None:
+            raise PydanticCustomError("unsigned", "it needs webhook_secret, which signs webhooks")
+        return address

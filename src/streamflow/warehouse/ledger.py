@@ -108,6 +108,19 @@ def newest_entries(
         return cursor.execute(QUERIES["select_newest_entries"], parameters).fetchall()
 
 
+def newest_moves(
+    connection: psycopg.Connection,
+    model: str,
+    *,
+    stage: str = PRODUCTION,
+    limit: int,
+) -> list[Entry]:
+    """Read the newest entries that changed who is in a stage, the newest first."""
+    with connection.cursor(row_factory=class_row(Entry)) as cursor:
+        parameters = {"model": model, "stage": stage, "moves": list(MOVES), "limit": limit}
+        return cursor.execute(QUERIES["select_newest_moves"], parameters).fetchall()
+
+
 def gate_entry(connection: psycopg.Connection, model: str, version: int) -> Entry | None:
     """Read the newest entry that has the evidence of the gate about a version."""
     with connection.cursor(row_factory=class_row(Entry)) as cursor:

@@ -20,6 +20,15 @@ WHERE model = %(model)s
 ORDER BY seq DESC
 LIMIT %(limit)s
 
+-- select_newest_moves --
+-- The newest entries that changed who is in a stage, without their evidence.
+SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why,
+       evidence_digest, '' AS evidence, previous, hash
+FROM streamflow.ledger
+WHERE model = %(model)s AND stage = %(stage)s AND action = ANY(%(moves)s)
+ORDER BY seq DESC
+LIMIT %(limit)s
+
 -- select_move_at --
 -- The entry by which a version held a stage at an instant, with its evidence.
 SELECT seq, at, who, model, action, stage, from_version, to_version, since, forced, why,

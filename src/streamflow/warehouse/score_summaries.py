@@ -143,6 +143,19 @@ def read_segments(connection: psycopg.Connection, run: int) -> list[SegmentRow]:
         return cursor.execute(QUERIES["select_segments"], [run]).fetchall()
 
 
+def read_segment_shares(
+    connection: psycopg.Connection,
+    runs: Sequence[int],
+) -> dict[tuple[int, str, str | None], float | None]:
+    """Read the expected share of each category in some scoring runs.
+
+    Returns:
+        (run, column, category) -> share; None where no user of the category has a probability.
+    """
+    rows = connection.execute(QUERIES["select_segment_shares"], [list(runs)])
+    return {(run, name, value): share for run, name, value, share in rows}
+
+
 def delete_summaries(connection: psycopg.Connection, runs: Sequence[int]) -> None:
     """Delete what is known of some scoring runs; only the maintenance role may do this."""
     deletions = (

@@ -29,6 +29,12 @@ FROM streamflow.score_segment
 WHERE score_run = %s
 ORDER BY name, expected DESC, value
 
+-- select_segment_shares --
+-- The expected share of each category in some scoring runs; null: no user has a probability.
+SELECT score_run, name, value, expected / nullif(answered, 0) AS share
+FROM streamflow.score_segment
+WHERE score_run = ANY(%s)
+
 -- delete_summaries --
 -- Delete the summaries of some scoring runs.
 DELETE FROM streamflow.score_summary

@@ -6,6 +6,7 @@ A body is read whole before any other part of the API works on it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,10 +31,19 @@ class BodyLimit:
     A request without a body passes through untouched.
     A body that is too large is read to its end and thrown away, for as long as a body may take,
     because a client that is still sending would not read the answer.
+    A path that reads its body itself, piece by piece and with limits of its own, is left out.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        timeout_s: float,
+        own_limits: Collection[str] = (),
+    ) -> None:
         self._app = app
+        self._own_limits = own_limits
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
 
@@ -43,7 +53,7 @@ class BodyLimit:
         A body above the limit is answered with 413, a body that does not arrive whole with 408.
         """
         headers = _read_body_headers(scope)
-        if not headers:
+        if not headers or scope.get("path") in self._own_limits:
             await self._app(scope, receive, send)
             return
         body = await self._read_body(headers, receive)

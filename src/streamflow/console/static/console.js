@@ -28,6 +28,41 @@
     Escape: () => toggleHelp(false),
   };
 
+  // A page with work in progress asks again, until the work has ended.
+  const follow = async () => {
+    const progress = document.querySelector("[data-progress]");
+    if (!progress) return;
+    try {
+      const answer = await fetch(location.href);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const next = page.querySelector("[data-progress]");
+      if (answer.ok && !next) return location.reload();
+      if (next) progress.replaceChildren(...next.childNodes);
+    } catch {
+      // The console does not answer now. The next round asks again.
+    }
+    setTimeout(follow, 2000);
+  };
+  setTimeout(follow, 2000);
+
+  // An upload shows how much has been sent. Without script the browser shows it in its own way.
+  const upload = (event) => {
+    event.preventDefault();
+    const bar = event.target.querySelector("progress");
+    const request = new XMLHttpRequest();
+    bar.hidden = false;
+    request.upload.onprogress = (progress) => { bar.value = progress.loaded / progress.total; };
+    request.onload = () => {
+      if (request.status < 400) return location.assign(request.responseURL);
+      const page = new DOMParser().parseFromString(request.responseText, "text/html");
+      document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+    };
+    request.onerror = () => event.target.submit();
+    request.open("POST", event.target.action);
+    request.send(new FormData(event.target));
+  };
+  document.querySelector("form[data-upload]")?.addEventListener("submit", upload);
+
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key !== "Escape" && isTyping(event.target)) return;

@@ -195,11 +195,22 @@ def current_holder(entries: Iterable[Entry], stage: str) -> int | None:
     return move.to_version if move else None
 
 
-def rollback_version(entries: Iterable[Entry], stage: str = PRODUCTION) -> int | None:
+def rollback_version(
+    entries: Iterable[Entry],
+    stage: str = PRODUCTION,
+    *,
+    is_whole: bool = True,
+) -> int | None:
     """Return the version that a rollback puts back.
 
     The promotions form a stack: each promotion lies on the one before it, and a rollback removes
     the top one.
+
+    Args:
+        entries: the entries in their order.
+        stage: the stage that is rolled back.
+        is_whole: False: these are only the newest entries. Then None means that older entries are
+            needed, too; a version is the same that the whole ledger gives.
     """
     stack: list[int | None] = []
     for entry in entries:
@@ -207,6 +218,8 @@ def rollback_version(entries: Iterable[Entry], stage: str = PRODUCTION) -> int |
             continue
         if entry.action == "rolled back" and stack:
             stack.pop()
+        elif entry.action == "rolled back" and not is_whole:
+            continue  # it removed a promotion that is older than these entries
         elif not stack or stack[-1] != entry.to_version:
             stack.append(entry.to_version)
     below_the_top = reversed(stack[:-1])

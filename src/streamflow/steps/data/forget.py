@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,8 @@ from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.errors import EntityUnknown, SnapshotDamaged
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import describe_digest_difference
+from streamflow.steps.observed import observed
+from streamflow.steps.stages.requester import COMMAND_LINE, Requester
 from streamflow.warehouse import erasures, frozen
 from streamflow.warehouse.erasures import ErasedRevision
 from streamflow.warehouse.frozen import Revision
@@ -29,7 +30,14 @@ class ForgetReceipt:
     already: bool = False
 
 
-def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
+@observed("forget")
+def forget(
+    platform: Platform,
+    key: str,
+    *,
+    why: str,
+    requester: Requester = COMMAND_LINE,
+) -> ForgetReceipt:
     """Erase a key everywhere, in one transaction.
 
     The key is erased from the raw and frozen rows, the online store, the rejects, the prediction
@@ -50,11 +58,8 @@ def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
         revisions = frozen.revisions_by_key(connection)
         revision_keys = erasures.find_revisions_with_key(connection, key_name, key)
         erased = []
-        for revision in [revisions[revision_key] for revision_key in revision_keys]:
-            platform.notify(
-                f"verifying {revision.table} of {revision.as_of:%Y-%m-%d}, "
-                f"revision {revision.revision}"
-            )
+        for revision_key in revision_keys:
+            revision = revisions[revision_key]
             remaining = _digest_without(platform, revision, key_name, key)
             erasures.erase_frozen(connection, key_name, key, revision, remaining)
             erased.append(_erasure(revision, remaining))
@@ -64,7 +69,8 @@ def forget(platform: Platform, key: str, *, why: str) -> ForgetReceipt:
             if erasures.is_forgotten(connection, key):
                 return ForgetReceipt(rows={}, erased=(), already=True)
             raise EntityUnknown(f"{key_name} {key!r}: nothing holds it", remedy="Check the key.")
-        erasures.record_erasures(connection, key=key, who=getpass.getuser(), why=why, erased=erased)
+        who = requester.name
+        erasures.record_erasures(connection, key=key, who=who, why=why, erased=erased)
     return ForgetReceipt(rows=rows, erased=tuple(erased))
 
 
@@ -85,6 +91,9 @@ def _digest_without(platform: Platform, revision: Revision, key_name: str, key: 
     Raises:
         SnapshotDamaged: the rows of the revision do not have the recorded digest.
     """
+    platform.notify(
+        f"verifying {revision.table} of {revision.as_of:%Y-%m-%d}, revision {revision.revision}"
+    )
     recorded = frozen.stored_digest(platform.connection, revision)
     types = {column.name: column.type for column in recorded.columns}
     full_digester = Digester(key_name, types)

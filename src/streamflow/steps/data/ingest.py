@@ -25,6 +25,7 @@ from streamflow.steps.data.rejected_rows import (
     leave_forgotten_out,
 )
 from streamflow.steps.data.violations import make_violation_error
+from streamflow.steps.observed import observed
 from streamflow.warehouse import drops, erasures
 from streamflow.warehouse.drops import DeliveredFile
 
@@ -50,6 +51,7 @@ class IngestReceipt(Receipt):
     warnings: tuple[str, ...] = ()
 
 
+@observed("ingest")
 def ingest(
     platform: Platform,
     folder: Path,
@@ -101,11 +103,10 @@ def _unchanged_receipt(
     files: Sequence[DeliveredFile],
 ) -> IngestReceipt:
     """Return the receipt of a drop that is stored already."""
-    rejected_rows = drops.rejected_rows(platform.connection, as_of)
     return IngestReceipt(
         as_of=as_of.date(),
         files=tuple(files),
-        rejected=len(rejected_rows),
+        rejected=len(drops.rejected_rows(platform.connection, as_of)),
         changed=False,
     )
 
@@ -254,8 +255,7 @@ def _all_keys(drop: CheckedDrop, key: str) -> pl.Series:
 
 def _key_type(drop: CheckedDrop, key: str) -> pl.DataType:
     """Return the type of the key column."""
-    first_table = next(iter(drop.keys.values()))
-    return first_table.schema[key]
+    return next(iter(drop.keys.values())).schema[key]
 
 
 def _rows_to_load(

@@ -16,6 +16,7 @@ from streamflow.features.materialize import MaterializedView
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
 from streamflow.steps.data.frozen_checks import require_intact
+from streamflow.steps.observed import observed
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import RevisionKey
 from streamflow.warehouse.prediction_log_months import create_months
@@ -29,6 +30,7 @@ class MaterializeReceipt(Receipt):
     views: tuple[MaterializedView, ...]
 
 
+@observed("materialize")
 def materialize(platform: Platform) -> MaterializeReceipt:
     """Replace the live features by those of the newest frozen drop, all views in one transaction.
 

@@ -20,6 +20,7 @@ from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.receipt import Receipt
 from streamflow.steps.data.event_proof import EventProof, prove_aggregates
+from streamflow.steps.observed import observed
 from streamflow.warehouse import drops, frozen, revision_writing
 from streamflow.warehouse.aggregates import EventDrop
 from streamflow.warehouse.derived import DropToFreeze, find_violations
@@ -59,6 +60,7 @@ class SnapshotReceipt(Receipt):
     tables: tuple[FrozenTable, ...]
 
 
+@observed("snapshot")
 def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
     """Freeze the drop of `as_of` in one transaction.
 

@@ -24,6 +24,8 @@ from streamflow.steps.monitoring.monitor_inputs import (
     find_champion,
 )
 from streamflow.steps.monitoring.monitor_report import make_report
+from streamflow.steps.observed import observed
+from streamflow.steps.stages.announcements import announce_drift
 from streamflow.steps.versions.recorded_version import platform_as_recorded
 from streamflow.warehouse import ledger, monitoring
 from streamflow.warehouse.monitoring import NewReport, StoredReport
@@ -53,6 +55,7 @@ class MonitorReceipt(Receipt):
     out: Path
 
 
+@observed("monitor")
 def monitor(platform: Platform, as_of: datetime, *, out: Path | None = None) -> MonitorReceipt:
     """Report on the drop of `as_of`.
 
@@ -108,9 +111,11 @@ def _store(platform: Platform, report: Report, html: str) -> StoredReport:
     run = _describe_run(report, values, html)
 
     def store(run_id: str) -> None:
-        verdicts.append(
-            monitoring.store_report(platform.connection, _new_report(report, run_id, values))
-        )
+        new_report = _new_report(report, run_id, values)
+        with platform.connection.transaction():
+            stored = monitoring.store_report(platform.connection, new_report)
+            announce_drift(platform, stored)
+        verdicts.append(stored)
 
     with ledger.lock_ledger_shared(platform.connection):
         platform.models.log_report(run, store)

@@ -12,9 +12,11 @@ from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
+from streamflow.steps.observed import observed
 from streamflow.steps.promotion.gate import Examination, examine
+from streamflow.steps.stages.requester import COMMAND_LINE, Requester
+from streamflow.steps.stages.signing import sign_version
 from streamflow.steps.stages.transitions import (
-    Requester,
     enter_without_move,
     move_to_stage,
     reconcile_locked,
@@ -25,7 +27,6 @@ from streamflow.steps.stages.transitions import (
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
 
-COMMAND_LINE = Requester()
 STAGES = {"staging": "Staging", "production": "Production"}
 
 
@@ -79,6 +80,7 @@ def is_reason_missing(why: str, *, force: bool) -> bool:
     return force and not why.strip()
 
 
+@observed("promote")
 def promote(
     platform: Platform,
     version: int | None = None,
@@ -120,17 +122,26 @@ def promote(
         require_seen(platform, requester)
         candidacy = _read_again(platform, candidacy)
         receipt = _decide(platform, candidacy, force)
-        entry = _carry_out(platform, receipt, why, requester)
+        entry = _carry_out(platform, receipt, candidacy.version, why, requester)
     return replace(receipt, seq=entry.seq) if entry else receipt
 
 
 def _carry_out(
     platform: Platform,
     receipt: PromoteReceipt,
+    version: ModelVersion,
     why: str,
     requester: Requester,
 ) -> Entry | None:
-    """Move the version if it was promoted, and write the decision into the ledger."""
+    """Sign and move the version if it was promoted, and write the decision into the ledger.
+
+    A version that is in the stage already is signed, too, if it was not.
+
+    Raises:
+        SettingsInvalid: The key that signs versions cannot be read. Nothing is moved.
+    """
+    if not receipt.refused:
+        sign_version(platform, version)
     promotion = Move(
         who=requester.name,
         model=receipt.model,

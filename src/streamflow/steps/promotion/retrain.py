@@ -14,9 +14,11 @@ from streamflow.core.data.counts import choose_form, count_of
 from streamflow.errors import LabelsMissing, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.steps.monitoring.monitor import monitor
+from streamflow.steps.observed import observed
 from streamflow.steps.promotion.promote import PromoteReceipt, promote
 from streamflow.steps.promotion.retrain_evidence import digest_evidence, find_trained_version
 from streamflow.steps.promotion.unseen_users import find_newest_labelled_drop
+from streamflow.steps.stages.requester import COMMAND_LINE, Requester
 from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.months import find_months
 from streamflow.steps.training.train import TrainReceipt, train
@@ -50,6 +52,7 @@ class RetrainReceipt:
     promotion: PromoteReceipt | None = None
 
 
+@observed("retrain")
 def retrain(
     platform: Platform,
     as_of: datetime | None = None,
@@ -59,13 +62,13 @@ def retrain(
     force: bool = False,
     on_verdict: bool = False,
     months: int = 1,
+    requester: Requester = COMMAND_LINE,
 ) -> RetrainReceipt:
     """Train a version on a drop and promote it if the gate allows it.
 
     The step skips when this evidence was decided before, when a different retraining is at work,
     during the cool-down, when there are too few labels, and, with `on_verdict`, when `monitor`
-    finds nothing on that drop. It raises what `train` and `promote` raise; the states that were
-    reached stay entered.
+    finds nothing on that drop. It raises what `train` and `promote` raise.
 
     Args:
         as_of: The drop to train on; without it, the newest drop that has labels.
@@ -73,6 +76,7 @@ def retrain(
         force: Do not wait for the end of the cool-down. `force` overrules nothing else.
         on_verdict: Retrain only if the monitoring report on the drop asks for it.
         months: Train on this many labelled drops, up to that of `as_of`.
+        requester: Who asks, for the ledger.
     """
     drops = _find_drops(platform, as_of, label_lead)
     known_drops = read_known_drops(platform.connection, platform.catalog, known_at=drops.known_at)
@@ -84,15 +88,14 @@ def retrain(
         if not is_alone:
             return _skip(start, "a different retraining is at work")
         if reached is not None:
-            return _resume(platform, start, reached, drops_of_months)
+            return _resume(platform, start, reached, drops_of_months, requester)
         if reason := _find_reason_to_wait(platform, labels, force):
             return _skip(start, reason)
         if on_verdict:
-            reasons = _find_reasons_to_retrain(platform, drops)
-            if not reasons:
+            if not (reasons := _find_reasons_to_retrain(platform, drops)):
                 return _skip(start, "monitor finds nothing on this drop")
             start = replace(start, why="; ".join(reasons))
-        return _continue(platform, start, None, drops_of_months)
+        return _continue(platform, start, None, drops_of_months, requester)
 
 
 def _first_state(platform: Platform, drops: TrainingDrops, digest: str, why: str) -> Retraining:
@@ -113,6 +116,7 @@ def _resume(
     start: Retraining,
     reached: Retraining,
     drops_of_months: list[TrainingDrops],
+    requester: Requester,
 ) -> RetrainReceipt:
     """Continue an earlier retraining on the same evidence, or skip if the gate has decided it."""
     if reached.is_decided:
@@ -121,7 +125,7 @@ def _resume(
             f"version {reached.version} of the same data, features and configuration was "
             f"{reached.state} {reached.at:%Y-%m-%d %H:%M}",
         )
-    return _continue(platform, start, reached, drops_of_months)
+    return _continue(platform, start, reached, drops_of_months, requester)
 
 
 def _find_drops(platform: Platform, as_of: datetime | None, lead: int) -> TrainingDrops:
@@ -183,6 +187,7 @@ def _continue(
     start: Retraining,
     reached: Retraining | None,
     drops_of_months: list[TrainingDrops],
+    requester: Requester,
 ) -> RetrainReceipt:
     """Do the states of the retraining that were not reached yet.
 
@@ -200,7 +205,7 @@ def _continue(
         version = trained.version
     if reached is None or (reached.state, reached.version) != ("trained", version):
         retraining.record_state(connection, replace(start, state="trained", version=version))
-    promotion = promote(platform, version, why=f"retrain: {start.why}")
+    promotion = promote(platform, version, why=f"retrain: {start.why}", requester=requester)
     decision: retraining.State = "refused" if promotion.refused else "promoted"
     retraining.record_state(connection, replace(start, state=decision, version=version))
     return RetrainReceipt(

@@ -12,16 +12,20 @@ from streamflow.core.statistics.threshold import Threshold
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
-from streamflow.steps.promotion.promote import COMMAND_LINE
+from streamflow.steps.observed import observed
 from streamflow.steps.serving.serving_version import load_serving_version
+from streamflow.steps.stages.requester import COMMAND_LINE, Requester
 from streamflow.steps.stages.transitions import (
-    Requester,
     move_to_stage,
     reconcile_locked,
     require_seen,
 )
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
+
+# So many entries are read at first: nearly always the former version is among them.
+FIRST_ENTRIES = 50
+MORE_ENTRIES = 8  # the factor by which more are read when they are too few
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +48,17 @@ class RollbackReceipt(Receipt):
 
 def former_version(platform: Platform) -> int | None:
     """Return the version that a rollback would put back, by the ledger; write nothing."""
-    return rollback_version(ledger.entries(platform.connection, platform.catalog.model))
+    limit = FIRST_ENTRIES
+    while True:
+        moves = ledger.newest_moves(platform.connection, platform.catalog.model, limit=limit)
+        is_whole = len(moves) < limit
+        version = rollback_version(reversed(moves), is_whole=is_whole)
+        if version is not None or is_whole:
+            return version
+        limit *= MORE_ENTRIES
 
 
+@observed("rollback")
 def rollback(
     platform: Platform,
     *,

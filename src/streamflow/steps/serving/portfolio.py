@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,7 +18,11 @@ from streamflow.steps.serving.trust import (
     read_scored_drops,
 )
 from streamflow.warehouse.score_pages import ScoredDrop
-from streamflow.warehouse.score_summaries import SegmentRow, read_segments
+from streamflow.warehouse.score_summaries import (
+    SegmentRow,
+    read_segment_shares,
+    read_segments,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,7 @@ class Category:
     """One category of a segment column.
 
     value           None: the users without a value
+    shares          the expected share in each drop of the trend; None: it had no such users
     expected        how many users are expected to leave
     expected_share  of the users that have a probability; None: no user has one
     """
@@ -37,6 +42,7 @@ class Category:
     expected_share: float | None
     value_at_risk: float | None
     flagged: int
+    shares: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +108,8 @@ def read_portfolio(platform: Platform) -> Portfolio:
         )
     kept_value = platform.settings.kept_value
     rows = read_segments(platform.connection, newest.id)
+    runs = [drop.id for drop in reversed(drops)]
+    shares = read_segment_shares(platform.connection, runs)
     return Portfolio(
         trust=make_trust(drops),
         kept_value=kept_value,
@@ -109,24 +117,44 @@ def read_portfolio(platform: Platform) -> Portfolio:
         expected_share=_share(newest.expected, newest.rows - newest.missing),
         value_at_risk=value_at_risk(newest.expected, kept_value),
         flagged=newest.flagged,
-        segments=_make_segments(platform, rows),
+        segments=_make_segments(platform, rows, runs, shares),
         trend=tuple(_make_point(drop) for drop in reversed(drops)),
     )
 
 
-def _make_segments(platform: Platform, rows: Sequence[SegmentRow]) -> tuple[Segment, ...]:
-    """Divide the rows by column, in the order of the catalog."""
+def _make_segments(
+    platform: Platform,
+    rows: Sequence[SegmentRow],
+    runs: Sequence[int],
+    shares: Mapping[tuple[int, str, str | None], float | None],
+) -> tuple[Segment, ...]:
+    """Divide the rows by column, in the order of the catalog.
+
+    Args:
+        platform: the open platform
+        rows: the categories of the newest run
+        runs: the runs of the trend, the oldest drop first
+        shares: (run, column, category) -> expected share
+    """
     kept_value = platform.settings.kept_value
     segments = []
     for column in list_segment_columns(platform.catalog):
-        categories = [_make_category(row, kept_value) for row in rows if row.name == column.name]
+        categories = []
+        for row in rows:
+            if row.name == column.name:
+                row_shares = tuple(shares.get((run, row.name, row.value)) for run in runs)
+                categories.append(_make_category(row, kept_value, row_shares))
         if categories:
             segment = Segment(name=column.name, label=column.label, categories=tuple(categories))
             segments.append(segment)
     return tuple(segments)
 
 
-def _make_category(row: SegmentRow, kept_value: float | None) -> Category:
+def _make_category(
+    row: SegmentRow,
+    kept_value: float | None,
+    shares: tuple[float | None, ...],
+) -> Category:
     return Category(
         value=row.value,
         users=row.users,
@@ -135,6 +163,7 @@ def _make_category(row: SegmentRow, kept_value: float | None) -> Category:
         expected_share=_share(row.expected, row.answered),
         value_at_risk=value_at_risk(row.expected, kept_value),
         flagged=row.flagged,
+        shares=shares,
     )
 
 

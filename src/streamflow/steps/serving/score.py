@@ -25,6 +25,7 @@ from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.receipt import Receipt
 from streamflow.steps.data.frozen_checks import held_against_digests, require_unchanged
+from streamflow.steps.observed import observed
 from streamflow.steps.serving.explain import top_reasons_json
 from streamflow.steps.serving.score_file import write_scores
 from streamflow.steps.serving.score_summary import summarize
@@ -53,6 +54,7 @@ class ScoreReceipt(Receipt):
     remarks: tuple[str, ...] = ()
 
 
+@observed("score")
 def score(
     platform: Platform,
     as_of: datetime,

@@ -33,7 +33,7 @@ def describe_old_versions(platform: Platform) -> Iterator[str]:
             continue
         name = f"version {version.version} in {version.stage}"
         try:
-            old = parse_old_passport(platform.models.read_run_file(version.run_id, PASSPORT.name))
+            old = parse_old_passport(platform.models.read_version_file(version, PASSPORT.name))
         except (ArtifactUntrusted, ValueError) as exc:
             yield f"{name}: its passport cannot be read: {exc}"
             continue

@@ -6,7 +6,6 @@ the ledger after: the next process completes what a killed process left open.
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +23,8 @@ from streamflow.errors import LedgerChanged, VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.models.stages import ALIAS_BY_STAGE, RegistryStages
 from streamflow.platform import Platform
+from streamflow.steps.stages.announcements import announce_entry
+from streamflow.steps.stages.requester import Requester
 from streamflow.warehouse import ledger
 from streamflow.warehouse.ledger import Move
 
@@ -167,6 +168,7 @@ def _enter(platform: Platform, change: Move, *, since: datetime | None = None) -
     """Enter a change, delete its note in one transaction, and tell MLflow the newest entry."""
     with platform.connection.transaction():
         entry = ledger.append(platform.connection, change, since=since)
+        announce_entry(platform, entry)
         ledger.delete_pending_move(platform.connection, change.model)
     platform.models.set_ledger_head(format_head(entry))
     return entry
@@ -241,24 +243,6 @@ def enter_without_move(platform: Platform, change: Move) -> Entry:
     return _enter(platform, change)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Requester:
-    """Who asks for a change of a stage, and what this person saw before.
-
-    who           the name for the ledger; empty: the login name of this process
-    newest_entry  the number of the newest entry of the ledger that the person saw; None: the change
-                  is made whatever happened since
-    """
-
-    who: str = ""
-    newest_entry: int | None = None
-
-    @property
-    def name(self) -> str:
-        """Return the name that the ledger gets."""
-        return self.who or login_name()
-
-
 def require_seen(platform: Platform, requester: Requester) -> None:
     """Refuse a change if the ledger has an entry that its requester has not seen.
 
@@ -280,8 +264,3 @@ def require_seen(platform: Platform, requester: Requester) -> None:
         f" by {newest.who}",
         entry=newest.seq,
     )
-
-
-def login_name() -> str:
-    """Return the login name of the user who runs this process."""
-    return getpass.getuser()

@@ -27,6 +27,7 @@ from streamflow.core.versions.version_files import (
 from streamflow.files import figures
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
+from streamflow.steps.observed import observed
 from streamflow.steps.stages.transitions import reconcile
 from streamflow.steps.training.certify import certify
 from streamflow.steps.training.current_levels import read_current_levels
@@ -89,6 +90,7 @@ class TrainReceipt(Receipt):
         )
 
 
+@observed("train")
 def train(
     platform: Platform,
     as_of: datetime,

@@ -21,12 +21,14 @@ from streamflow.core.training.training_set import (
 from streamflow.errors import LabelsMissing, SnapshotMissing, TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import held_against_digests
+from streamflow.steps.observed import observed
 from streamflow.steps.training.months import find_months
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.known_drops import KnownDrops, TrainingDrops, read_known_drops
 
 
+@observed("training-set")
 def training_set(
     platform: Platform,
     as_of: datetime,

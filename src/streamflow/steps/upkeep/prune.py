@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from streamflow.core.data.counts import count_of
 from streamflow.database import connect
 from streamflow.platform import Platform
+from streamflow.steps.observed import observed
 from streamflow.warehouse import frozen, ledger, prediction_log_months, retention, scores
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.prediction_log_months import LogMonth
@@ -62,6 +63,7 @@ class PruneReceipt:
         return sum(run.bytes for run in self.runs)
 
 
+@observed("prune")
 def prune(platform: Platform, *, dry_run: bool = False) -> PruneReceipt:
     """Remove what nothing needs: first from the database, then the files of runs.
 

@@ -39,7 +39,7 @@ def read_recorded_file(
 ) -> bytes | None:
     """Read a file beside the model. Returns None when it is lost or is not the registered one."""
     try:
-        content = platform.models.read_run_file(record.version.run_id, file.name)
+        content = platform.models.read_version_file(record.version, file.name)
     except ArtifactUntrusted:
         return None
     digest = recorded_digests(record.passport.result)[file]

@@ -24,6 +24,7 @@ from streamflow.core.versions.version_files import (
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models.model_version import ModelVersion
 from streamflow.platform import Platform
+from streamflow.steps.stages.signing import require_signature
 from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
@@ -87,13 +88,31 @@ def read_record(platform: Platform, version: ModelVersion) -> RecordedVersion:
         ArtifactUntrusted: streamflow did not register this version, or its passport is lost or
             was changed
     """
-    name = f"version {version.version} of {platform.catalog.model}"
     digest = ledger.passport_digest(
         platform.connection,
         version.run_id,
         model=platform.catalog.model,
         version=version.version,
     )
+    return read_registered_record(platform, version, digest)
+
+
+def read_registered_record(
+    platform: Platform,
+    version: ModelVersion,
+    digest: str | None,
+) -> RecordedVersion:
+    """Read the passport of a version, which must have the registered digest.
+
+    Args:
+        platform: the open platform
+        version: the version as MLflow stores it
+        digest: as our own database has it; None: streamflow did not register this version
+
+    Raises:
+        ArtifactUntrusted: there is no digest, or the passport is lost or was changed
+    """
+    name = f"version {version.version} of {platform.catalog.model}"
     if digest is None:
         raise ArtifactUntrusted(
             f"{name}: this database has no passport of its run {version.run_id},"
@@ -120,7 +139,7 @@ def _read_passport(
     Raises ArtifactUntrusted when the file is lost, changed or unreadable.
     """
     try:
-        content = platform.models.read_run_file(version.run_id, PASSPORT.name)
+        content = platform.models.read_version_file(version, PASSPORT.name)
     except ArtifactUntrusted as exc:
         raise ArtifactUntrusted(f"{name}: its passport is lost: {exc.message}") from exc
     digest = sha256(content).hexdigest()
@@ -189,11 +208,13 @@ def load_answering(
 
     Raises:
         ArtifactUntrusted: streamflow did not register this version, a file or a tag of it is not
-            the registered one, or it answers its stored requests differently.
+            the registered one, no trusted key signed it, or it answers its stored requests
+            differently.
     """
     record = read_record(platform, version)
     if record.tampered:
         raise ArtifactUntrusted("; ".join(record.tampered))
+    require_signature(platform, version, record.passport_digest)
     if record.decision is not None:
         # A version of an earlier release has no stored requests that it could be tried on.
         return LoadedVersion(record=record, predictor=load_predictor(platform, record))

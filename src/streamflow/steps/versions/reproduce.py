@@ -24,6 +24,7 @@ from streamflow.core.versions.version_files import describe_unchecked
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
+from streamflow.steps.observed import observed
 from streamflow.steps.training.current_levels import CurrentLevels, read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
 from streamflow.steps.versions.data_level import VerifiedRows, verify_frozen_rows
@@ -96,6 +97,7 @@ class ReproduceReceipt(Receipt):
         return self.result not in (DIFFERS, UNEXPLAINED) and not self.tampered
 
 
+@observed("reproduce")
 def reproduce(platform: Platform, version_or_run: str) -> ReproduceReceipt:
     """Make a version again with the code at hand.
 

@@ -23,6 +23,7 @@ from streamflow.errors import NotRebuildable, StreamflowError
 from streamflow.platform import Platform
 from streamflow.runtime import Worktree, find_repository
 from streamflow.settings import clean_environment
+from streamflow.steps.observed import observed
 from streamflow.steps.training.current_levels import read_current_levels
 from streamflow.steps.versions.data_level import verify_frozen_rows
 from streamflow.steps.versions.export import export
@@ -46,6 +47,7 @@ CATALOG = "catalog.toml"
 AT_HAND_REMEDY = "Run 'streamflow reproduce VERSION' with the code at hand."
 
 
+@observed("reproduce")
 def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceReceipt:
     """Make a version again with the code of the commit that trained it.
 

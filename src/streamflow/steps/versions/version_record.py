@@ -16,7 +16,9 @@ from streamflow.errors import ArtifactUntrusted
 from streamflow.models.model_version import ModelVersion as ModelVersion  # noqa: PLC0414
 from streamflow.platform import Platform
 from streamflow.steps.versions.registered_version import RecordedVersion, read_record
-from streamflow.warehouse import ledger
+from streamflow.warehouse import ledger, reproductions
+from streamflow.warehouse.reproductions import ReproducedLevel as ReproducedLevel  # noqa: PLC0414
+from streamflow.warehouse.reproductions import Reproduction as Reproduction  # noqa: PLC0414
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,7 @@ class VersionRecord:
 
     recorded    None: its passport cannot be read; problem says why
     gate_entry  the newest entry of the ledger that has the evidence of the gate about this version
+    reproduced  what its newest reproduction said; None: it was not reproduced yet
     """
 
     model: str
@@ -85,6 +88,7 @@ class VersionRecord:
     recorded: RecordedFacts | None
     problem: str
     gate_entry: Entry | None
+    reproduced: Reproduction | None
 
 
 def list_versions(
@@ -123,13 +127,19 @@ def read_version(platform: Platform, number: int) -> VersionRecord:
         recorded=recorded,
         problem=problem,
         gate_entry=ledger.gate_entry(platform.connection, model, number),
+        reproduced=reproductions.newest_reproduction(
+            platform.connection,
+            model,
+            number,
+            version.run_id,
+        ),
     )
 
 
 def _read_facts(platform: Platform, record: RecordedVersion) -> RecordedFacts:
     passport = record.passport
     result = passport.result
-    honesty, honesty_problem = _read_honesty(platform, record)
+    honesty, honesty_problem = read_honesty(platform, record)
     return RecordedFacts(
         passport_digest=record.passport_digest,
         schema=passport.schema,
@@ -171,7 +181,7 @@ def _list_candidates(passport: Passport) -> tuple[CandidateScore, ...]:
     return tuple(sorted(candidates, key=lambda candidate: -candidate.auc))
 
 
-def _read_honesty(
+def read_honesty(
     platform: Platform,
     record: RecordedVersion,
 ) -> tuple[HonestyReport | None, str]:

@@ -130,6 +130,15 @@ def test_each_rollback_goes_one_further_back() -> None:
     assert rollback_version(chain([*steps, ("rolled back", 2), ("promoted", 3)])) == 2
     assert rollback_version(chain([*steps, ("rolled back", 2), ("rolled back", 1)])) is None
     assert rollback_version(chain([*steps, ("outside", None)])) == 3
+
+
+@given(moves, st.integers(0, 12))
+def test_the_newest_entries_give_the_same_version_or_none(
+    steps: list[tuple[Action, int | None]], skipped: int
+) -> None:
+    entries = chain(steps)
+    newest = rollback_version(entries[skipped:], is_whole=False)
+    assert newest in (None, rollback_version(entries))
     assert rollback_version(chain([("promoted", 1), ("promoted", 1)])) is None
     assert rollback_version([]) is None
 

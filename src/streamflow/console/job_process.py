@@ -1,0 +1,106 @@
+"""Run one job in a process of its own, which talks to the console by lines of JSON.
+
+The console writes the order to the input of the process. The process writes each message to its
+output. If the console is gone, the job still runs to its end, and its end is recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TextIO
+
+from streamflow.console.jobs import JobOrder, Message
+from streamflow.console.work import do_work
+from streamflow.errors import StreamflowError
+from streamflow.platform import open_platform
+from streamflow.receipt import to_json
+from streamflow.settings import inherited_environment, load_settings
+
+COMMAND = (sys.executable, "-m", "streamflow.console.job_process")
+
+
+class ChildProcesses:
+    """Starts the processes of jobs, and ends them when the console ends.
+
+    Args:
+        flags: the settings that the console was started with, as text.
+        command: the command line of the process.
+    """
+
+    def __init__(self, flags: Mapping[str, str], command: Sequence[str] = COMMAND) -> None:
+        self._flags = dict(flags)
+        self._command = list(command)
+        self._running: subprocess.Popen[str] | None = None
+
+    def launch(self, order: JobOrder, on_message: Callable[[Message], None]) -> None:
+        """Run an order in a new process, and pass on its messages until it ends."""
+        text = json.dumps({"flags": self._flags, "order": order.values})
+        process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=inherited_environment(),
+            start_new_session=True,
+        )
+        self._running = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process:
+            process.stdin.write(text)
+            process.stdin.close()
+            for line in process.stdout:
+                on_message(json.loads(line))
+        self._running = None
+        if process.returncode not in (0, StreamflowError.exit_code):
+            on_message({"problem": f"its process ended with code {process.returncode}"})
+
+    def close(self) -> None:
+        """End the process that is running."""
+        if self._running is not None:
+            self._running.terminate()
+
+
+def main() -> None:
+    """Read an order, do its work, and write what happens."""
+    values = json.loads(sys.stdin.read())
+    order = JobOrder(**values["order"])
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as messages:
+        # What a library prints must not be taken for a message.
+        sys.stdout = sys.stderr
+        is_done = _run(values["flags"], order, partial(_write_line, messages))
+    sys.exit(0 if is_done else StreamflowError.exit_code)
+
+
+def _run(
+    flags: Mapping[str, str],
+    order: JobOrder,
+    send: Callable[[Message], None],
+) -> bool:
+    """Do the work of an order, and send what happens; return whether it was done."""
+    try:
+        settings = load_settings(**flags)
+        with open_platform(settings, notify=lambda line: send({"line": line})) as platform:
+            receipt = do_work(platform, order)
+            send({"receipt": json.loads(to_json(receipt))})
+    except StreamflowError as error:
+        problem = f"{error.message} {error.state}".strip()
+        send({"problem": problem, "remedy": error.remedy})
+        return False
+    return True
+
+
+def _write_line(messages: TextIO, message: Message) -> None:
+    """Write a message; without a console nobody reads it, and the work goes on."""
+    with suppress(BrokenPipeError):
+        print(json.dumps(message), file=messages, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The long work that a console runs: one job at a time, each in a process of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from secrets import token_hex
+from threading import Lock, Thread
+from typing import Any
+
+MAX_LINES = 200
+MAX_JOBS = 50
+JOB_ID_BYTES = 8
+
+
+class JobRunning(Exception):
+    """A different job is running in this console."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+
+def new_job_id() -> str:
+    """Return a new name for a job, as addresses have it."""
+    return token_hex(JOB_ID_BYTES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOrder:
+    """What a job does.
+
+    kind       the name of the work, such as reproduce
+    arguments  of the work, as JSON has them
+    subject    what the work is about, for a person
+    who        who started it; empty: the login name of the process
+    """
+
+    job_id: str = field(default_factory=new_job_id)
+    kind: str
+    arguments: Mapping[str, Any]
+    subject: str
+    who: str
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return the order as JSON has it."""
+        return asdict(self)
+
+
+# A message of a job: {"line": text}, {"receipt": values}, or {"problem": text, "remedy": text}.
+Message = Mapping[str, Any]
+# Runs an order to its end, and passes each message on.
+Launch = Callable[[JobOrder, Callable[[Message], None]], None]
+
+
+@dataclass(kw_only=True)
+class Job:
+    """A job and what is known of it so far.
+
+    lines    the newest lines of its progress
+    receipt  the receipt of its step, as JSON has it; None before the end
+    problem  why it failed; empty: it did not fail
+    """
+
+    order: JobOrder
+    started_at: datetime
+    ended_at: datetime | None = None
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_LINES))
+    receipt: Mapping[str, Any] | None = None
+    problem: str = ""
+    remedy: str = ""
+
+    def note(self, message: Message) -> None:
+        """Take up a message of the job."""
+        if "line" in message:
+            self.lines.append(str(message["line"]))
+        if "receipt" in message:
+            self.receipt = message["receipt"]
+        if "problem" in message:
+            self.problem = str(message["problem"])
+            self.remedy = str(message.get("remedy", ""))
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the job still runs."""
+        return self.ended_at is None
+
+
+class JobBoard:
+    """The jobs of this console. The oldest ones are forgotten.
+
+    Args:
+        launch: runs an order to its end.
+    """
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._jobs: dict[str, Job] = {}
+        self._lock = Lock()
+
+    def start(self, order: JobOrder) -> Job:
+        """Start a job, and return at once.
+
+        Raises:
+            JobRunning: a different job is running.
+        """
+        with self._lock:
+            running = self.find_running()
+            if running is not None:
+                raise JobRunning(running.order.job_id)
+            while len(self._jobs) >= MAX_JOBS:
+                del self._jobs[next(iter(self._jobs))]
+            job = Job(order=order, started_at=datetime.now(UTC))
+            self._jobs[order.job_id] = job
+        Thread(target=self._run, args=(job,), name=f"job {order.kind}", daemon=True).start()
+        return job
+
+    def find(self, job_id: str) -> Job | None:
+        """Return a job that this console remembers."""
+        return self._jobs.get(job_id)
+
+    def find_running(self) -> Job | None:
+        """Return the job that is running, if there is one."""
+        return next((job for job in list(self._jobs.values()) if job.is_running), None)
+
+    def forget_ended(self) -> None:
+        """Forget every job that has ended: its receipt may name a user."""
+        with self._lock:
+            self._jobs = {job_id: job for job_id, job in self._jobs.items() if job.is_running}
+
+    def _run(self, job: Job) -> None:
+        try:
+            self._launch(job.order, job.note)
+        except Exception as error:  # noqa: BLE001  # the page of the job shows it
+            job.note({"problem": f"{type(error).__name__}: {error}"})
+        finally:
+            job.ended_at = datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""What is sent to addresses that the settings name: lineage events and webhooks."""

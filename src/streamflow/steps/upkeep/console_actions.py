@@ -1,0 +1,59 @@
+"""Record the work that is started from a page of the console, and list it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from streamflow.errors import StreamflowError
+from streamflow.platform import Platform
+from streamflow.warehouse import console_actions
+from streamflow.warehouse.console_actions import ActionLine as ActionLine  # noqa: PLC0414
+from streamflow.warehouse.console_actions import NewAction as NewAction  # noqa: PLC0414
+
+Result = TypeVar("Result")
+UNFORESEEN = "an unforeseen error"
+
+
+def record_work(
+    platform: Platform,
+    action: NewAction,
+    work: Callable[[], Result],
+    describe: Callable[[Result], str],
+) -> Result:
+    """Do some work, and record before it who starts it, and after it how it ended.
+
+    Args:
+        platform: the open platform
+        action: who starts what
+        work: does the work and returns its receipt
+        describe: returns the outcome of a receipt in one line, without the key of a user
+    """
+    connection = platform.connection
+    console_actions.record_state(connection, action, "started")
+    try:
+        receipt = work()
+    except Exception as error:
+        # A message may name a user, so only the kind of the error is stored.
+        code = error.code if isinstance(error, StreamflowError) else UNFORESEEN
+        platform.forget_lost_connection()
+        console_actions.record_state(platform.connection, action, "failed", code)
+        raise
+    console_actions.record_state(connection, action, "done", describe(receipt))
+    return receipt
+
+
+def list_actions(
+    platform: Platform,
+    *,
+    below: int | None = None,
+    limit: int,
+) -> list[ActionLine]:
+    """List the work that was started from pages, the newest first."""
+    return console_actions.newest_actions(platform.connection, below=below, limit=limit)
+
+
+def find_action(platform: Platform, job: str) -> ActionLine | None:
+    """Return the work of one job; None: there is no such job."""
+    lines = console_actions.newest_actions(platform.connection, job=job, limit=1)
+    return lines[0] if lines else None

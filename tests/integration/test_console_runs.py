@@ -1,0 +1,96 @@
+"""The pages about runs of flows, with a small server in place of Prefect's."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+from support.console_pages import Browser, browsed, text_of
+
+from streamflow.platform import Platform, open_platform
+from streamflow.warehouse.roles import CONSOLE
+
+HOSTILE = '"><script>alert(1)</script>'
+RUN = "0199a1b2-0000-7000-8000-000000000001"
+FLOW = "0199a1b2-0000-7000-8000-000000000002"
+ANSWERS: dict[str, Any] = {
+    "/api/flow_runs/filter": [
+        {
+            "id": RUN,
+            "name": "bold-owl",
+            "flow_id": FLOW,
+            "state_name": "Failed",
+            "state": {"message": f"it failed {HOSTILE}"},
+            "start_time": "2026-01-02T03:04:05.000006Z",
+            "end_time": None,
+            "estimated_run_time": 61.25,
+        }
+    ],
+    "/api/flows/filter": [{"id": FLOW, "name": "monthly"}],
+    "/api/logs/filter": [
+        {"timestamp": "2026-01-02T03:04:07Z", "level": 40, "message": f"second {HOSTILE}"},
+        {"timestamp": "2026-01-02T03:04:06Z", "level": 20, "message": "first"},
+    ],
+}
+
+
+@contextmanager
+def flow_server(questions: list[tuple[str, Any]]) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            questions.append((self.path, json.loads(body)))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(ANSWERS[self.path]).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/api"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def browser(platform: Platform) -> Iterator[Browser]:
+    with open_platform(platform.settings, role=CONSOLE) as opened, browsed(opened) as visitor:
+        yield visitor
+
+
+def test_runs_are_those_of_the_server_of_prefect(browser: Browser) -> None:
+    questions: list[tuple[str, Any]] = []
+    with flow_server(questions) as address:
+        browser.state.find_flow_server = lambda: address
+        page = browser.get("/runs")
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text
+        text = text_of(page.text)
+        assert re.search("bold-owl monthly Failed 2026-01-02 03:04 [a-z0-9 ]+ 61.2 it failed", text)
+        assert f'href="/runs/{RUN}"' in page.text
+        assert questions[0][1]["flow_runs"] == {"tags": {"all_": ["streamflow"]}}
+        one = browser.get(f"/runs/{RUN}")
+        assert "<script>alert" not in one.text
+        lines = text_of(one.text)
+        assert lines.index("first") < lines.index("second")
+        rows = browser.get(f"/runs/{RUN}?format=csv").text.splitlines()
+        assert len(rows) == 3
+        assert browser.get(f"/runs/{RUN}?format=json").json()["run"]["seconds"] == 61.25
+
+
+def test_without_a_server_the_page_says_what_to_run(browser: Browser) -> None:
+    assert "streamflow up" in browser.text("/runs")
+    assert "streamflow up" in browser.text(f"/runs/{RUN}")
+    browser.state.find_flow_server = lambda: "http://127.0.0.1:9/api"
+    assert "does not answer" in browser.text("/runs")
+    assert "streamflow up" in browser.text(f"/runs/{RUN}")
+    assert browser.get("/runs/none").status_code == 422

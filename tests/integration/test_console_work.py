@@ -1,0 +1,324 @@
+"""Work that a person starts from a page of the console: asked once, done once, recorded."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from html import unescape
+from io import StringIO
+from pathlib import Path
+from random import Random
+from threading import Event
+from time import monotonic, sleep
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from conftest import Cluster
+from fastapi.routing import APIRoute
+from support.chain import JANUARY
+from support.console_pages import STATEMENTS, Browser, browsed, text_of
+from support.states import THREE_VERSIONS, in_state
+
+from streamflow.console import job_process, service_pages
+from streamflow.console.job_process import ChildProcesses
+from streamflow.console.jobs import JobBoard, JobOrder, JobRunning, Message
+from streamflow.console.work import do_work
+from streamflow.database import connect
+from streamflow.errors import EntityUnknown, StreamflowError
+from streamflow.platform import Platform, open_platform
+from streamflow.receipt import to_json
+from streamflow.steps.data.forget import forget
+from streamflow.steps.promotion.retrain import retrain
+from streamflow.steps.serving.score import score
+from streamflow.steps.stages.ledger import read_ledger
+from streamflow.steps.upkeep.console_actions import list_actions
+from streamflow.steps.versions.version_record import read_version
+from streamflow.warehouse.roles import CONSOLE
+
+HOSTILE = '"><script>alert(1)</script>'
+MAX_STATEMENTS = 6
+
+
+@dataclass
+class Workshop:
+    """An installation with three versions, and a browser of somebody who may do everything."""
+
+    platform: Platform
+    browser: Browser
+
+    def fields_of(self, path: str) -> dict[str, str]:
+        """Return the hidden fields of the form of a page."""
+        page = self.browser.get(path)
+        assert page.status_code == 200, page.text
+        names = ("form_token", "form_number")
+        found = {name: re.search(rf'name="{name}" value="([^"]*)"', page.text) for name in names}
+        return {name: match[1] for name, match in found.items() if match}
+
+    def send(self, path: str, **fields: str) -> Any:
+        hidden = self.fields_of(path)
+        return self.browser.post(path, hidden.pop("form_token"), **hidden, **fields)
+
+    def wait(self, address: str) -> str:
+        """Wait until a job has ended; return its page."""
+        end = monotonic() + 120
+        while "data-progress" in (page := self.browser.get(address)).text:
+            assert monotonic() < end
+            sleep(0.05)
+        return page.text
+
+
+@pytest.fixture(scope="module")
+def workshop(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Workshop]:
+    folder = tmp_path_factory.mktemp("workshop")
+    with (
+        in_state(cluster, THREE_VERSIONS, simulated_drops, folder / "home") as platform,
+        open_platform(platform.settings, role=CONSOLE) as opened,
+        browsed(opened) as browser,
+    ):
+
+        def launch(order: JobOrder, on_message: Callable[[Message], None]) -> None:
+            """Do the work in this process: the start of a process would take seconds."""
+            with browser.state.acting() as opened_writer:
+                writer = replace(opened_writer, notify=lambda line: on_message({"line": line}))
+                try:
+                    receipt = do_work(writer, order)
+                except StreamflowError as error:
+                    on_message({"problem": error.message, "remedy": error.remedy})
+                else:
+                    on_message({"receipt": json.loads(to_json(receipt))})
+
+        browser.state.jobs = JobBoard(launch)
+        yield Workshop(platform=platform, browser=browser)
+
+
+def test_a_reproduction_from_a_page_lights_the_version(workshop: Workshop) -> None:
+    path = "/work/reproduce"
+    assert "changes nothing" in workshop.browser.text(f"{path}?version=2")
+    hidden = workshop.fields_of(f"{path}?version=2")
+    token = hidden.pop("form_token")
+    started = workshop.browser.post(path, token, **hidden, version="2")
+    assert started.status_code == 303
+    # The second click of the same form starts nothing.
+    assert workshop.browser.post(path, token, **hidden, version="2").status_code == 409
+    page = workshop.wait(started.headers["location"])
+    assert "assembling the training set" in page
+    assert "Version 2: identical." in text_of(page)
+    receipt = workshop.browser.get(f"{started.headers['location']}?format=json").json()
+    assert (receipt["result"], receipt["version"]) == ("identical", 2)
+    reproduced = read_version(workshop.platform, 2).reproduced
+    assert reproduced is not None
+    assert reproduced.holds
+    # Tests use settings of their own, so the levels may drift; the page shows what was recorded.
+    verdicts = [level.verdict for level in reproduced.levels]
+    version = workshop.browser.get("/versions/2").text
+    assert len(STATEMENTS) <= MAX_STATEMENTS, STATEMENTS
+    assert version.count('<li class="same">') == verdicts.count("same")
+    [action] = list_actions(workshop.platform, limit=5)
+    assert (action.action, action.subject, action.state) == ("reproduce", "version 2", "done")
+    assert action.outcome == "identical"
+
+
+def test_a_drop_is_scored_once(workshop: Workshop) -> None:
+    path = "/work/score"
+    pages = [workshop.wait(workshop.send(path, day="2024-01-31").headers["location"])]
+    pages.append(workshop.wait(workshop.send(path, day="2024-01-31").headers["location"]))
+    again = score(workshop.platform, JANUARY, explain=True)
+    assert not again.new
+    assert all(f"have an answer of version {again.run.version}" in text_of(page) for page in pages)
+    newest, first = list_actions(workshop.platform, limit=2)
+    assert newest.outcome == f"{first.outcome}, scored before"
+    failed = workshop.wait(workshop.send(path, day="2023-01-31").headers["location"])
+    assert "2023-01-31" in text_of(failed)
+    assert list_actions(workshop.platform, limit=1)[0].state == "failed"
+    for day in ("", "yesterday", "2024-02-30", HOSTILE):
+        assert workshop.send(path, day=day).status_code == 422
+
+
+def test_a_retraining_is_that_of_the_step(workshop: Workshop) -> None:
+    fields = {"months": "1", "lead": "0", "why": f"more {HOSTILE}"}
+    page = workshop.wait(workshop.send("/work/retrain", **fields).headers["location"])
+    assert "<script>alert" not in page
+    again = retrain(workshop.platform)
+    assert again.decision == "skipped"
+    [action] = list_actions(workshop.platform, limit=1)
+    assert action.outcome.endswith(f": more {HOSTILE}")
+    entry = read_ledger(workshop.platform)[-1]
+    assert entry.why == f"retrain: more {HOSTILE}"
+    assert f"version {entry.to_version}" in again.why
+    for wrong in ({"months": "0"}, {"lead": "-1"}, {"months": "x"}, {"months": "9" * 40}):
+        assert workshop.send("/work/retrain", **{**fields, **wrong}).status_code == 422
+
+
+def test_a_user_is_forgotten_and_named_nowhere(workshop: Workshop) -> None:
+    with connect(workshop.platform.address) as connection:
+        row = connection.execute("SELECT user_id FROM frozen.users LIMIT 1").fetchone()
+    assert row is not None
+    key = row[0]
+    assert f'value="{key}"' in workshop.browser.get(f"/work/forget?key={key}").text
+    workshop.browser.log.clear()
+    done = workshop.send("/work/forget", key=key, why="asked for")
+    assert done.status_code == 200, done.text
+    assert "frozen revisions" in text_of(done.text)
+    assert forget(workshop.platform, key, why="x").already
+    [action] = list_actions(workshop.platform, limit=1)
+    assert (action.action, action.subject, action.state) == ("forget", "a user", "done")
+    assert key not in to_json(list_actions(workshop.platform, limit=100))
+    assert key not in " ".join(workshop.browser.log)
+    unknown = workshop.send("/work/forget", key="nobody", why="")
+    assert unknown.status_code == EntityUnknown.http_status
+    rows = workshop.browser.get("/work?format=csv").text.splitlines()
+    assert len(rows) == 1 + len(list_actions(workshop.platform, limit=25))
+    path = f"/jobs/{action.job}"
+    assert "does not remember" in workshop.browser.text(path)
+    assert workshop.browser.get("/jobs/0123456789abcdef").status_code == 404
+    assert workshop.browser.get("/work/dance").status_code == 404
+
+
+def test_one_job_runs_at_a_time_and_is_shown(workshop: Workshop) -> None:
+    may_end = Event()
+    comparison = {
+        "a": {"version": 1},
+        "b": {"version": 2},
+        "summary": "AUC fell",
+        "notes": ["a note"],
+        "levels": [
+            {
+                "name": "code",
+                "differences": [{"what": HOSTILE, "recorded": None, "now": "b", "note": ""}],
+            }
+        ],
+        "metrics": [
+            {
+                "metric": "auc",
+                "a": 0.8,
+                "b": 0.7,
+                "change": -0.1,
+                "shares": [{"cause": "the labels", "value": -0.1, "percent": 100.0}],
+            }
+        ],
+    }
+
+    def launch(_: JobOrder, on_message: Callable[[Message], None]) -> None:
+        on_message({"line": f"working {HOSTILE}"})
+        may_end.wait(20)
+        on_message({"receipt": comparison})
+
+    usual, workshop.browser.state.jobs = workshop.browser.state.jobs, JobBoard(launch)
+    started = workshop.send("/work/compare", version="1", other="2")
+    page = workshop.browser.get(started.headers["location"]).text
+    assert "data-progress" in page
+    assert '<noscript><meta http-equiv="refresh"' in page
+    assert "<script>alert" not in page
+    assert HOSTILE in unescape(page)
+    busy = workshop.send("/work/reproduce", version="1")
+    assert busy.status_code == 409
+    assert started.headers["location"] in busy.text
+    assert started.headers["location"] in workshop.browser.get("/work").text
+    may_end.set()
+    ended = workshop.wait(started.headers["location"])
+    assert "<script>alert" not in ended
+    assert "AUC fell" in ended
+    assert "auc 0.8000 0.7000 −0.1000 −0.1000" in text_of(ended)
+    answer = workshop.browser.get(f"{started.headers['location']}?format=json")
+    assert answer.json() == comparison
+    workshop.browser.state.jobs = usual
+
+
+def test_a_process_talks_by_lines_and_its_end_is_noticed() -> None:
+    script = (
+        "import json, sys; order = json.load(sys.stdin)['order'];"
+        "print(json.dumps({'line': order['subject']}), flush=True); sys.exit(9)"
+    )
+    board = JobBoard(ChildProcesses({}, [sys.executable, "-c", script]).launch)
+    job = board.start(JobOrder(kind="score", arguments={}, subject="x", who=""))
+    with pytest.raises(JobRunning):
+        board.start(JobOrder(kind="score", arguments={}, subject="y", who=""))
+    end = monotonic() + 20
+    while job.is_running and monotonic() < end:
+        sleep(0.02)
+    assert list(job.lines) == ["x"]
+    assert job.problem == "its process ended with code 9"
+
+
+def test_the_process_of_a_job_writes_messages(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    order = JobOrder(kind="dance", arguments={}, subject="", who="")
+    address = platform.settings.database_url
+    assert address is not None
+    flags = {"home": str(platform.home), "database_url": address.get_secret_value()}
+    text = json.dumps({"flags": flags, "order": order.values})
+    monkeypatch.setattr(sys, "stdin", StringIO(text))
+    monkeypatch.setattr(sys, "stdout", sys.__stdout__)
+    with pytest.raises(SystemExit) as ended:
+        job_process.main()
+    assert ended.value.code == StreamflowError.exit_code
+    message = json.loads(capfd.readouterr().out)
+    assert "no work with the name 'dance'" in message["problem"]
+
+
+HOSTILE_VALUES = (
+    "", " ", "0", "1", "2", "-1", "9" * 40, "x", "\0", "a\0b", "\u202e\u00e9", "../../etc/passwd",
+    HOSTILE, "2024-01-31", "2024-02-30", "0001-01-01", "9999-12-31", "nan", "1e309", "0.5~a",
+    "'; DROP TABLE streamflow.ledger; --", "%", "%s", "{x}", "=1+1", "2024-01-31~1~users",
+    "0199a1b2-0000-7000-8000-000000000001", "0123456789abcdef", "b" * 3000, "yes", "admin", "json",
+)  # fmt: skip
+QUERY_NAMES = (
+    "format", "table", "after", "below", "moved", "s.contract_type", "s.", "search", "explain",
+    "instant", "of", "from", "version", "other", "day", "key", "why", "next_page",
+)  # fmt: skip
+FIELD_NAMES = (
+    "why", "force", "newest_entry", "name", "scope", "days", "version", "other", "months", "lead",
+    "day", "key", "next_page",
+)  # fmt: skip
+# Sending one of them changes what the other tests need, or takes seconds.
+CALM_PATHS = ("/static", "/health", "/logout")
+
+
+def test_no_form_and_no_address_is_an_error_of_ours(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of the file: whatever is sent to any address is answered, and below 500."""
+    draw = Random(20260731)
+    browser = workshop.browser
+    monkeypatch.setattr(service_pages, "doctor", lambda *_, **__: [])
+    browser.state.jobs = JobBoard(lambda *_: None)
+    token = browser.token("/service")
+    methods = [
+        (route.path, method)
+        for route in browser.app.routes
+        if isinstance(route, APIRoute) and not route.path.startswith(CALM_PATHS)
+        for method in sorted(route.methods)
+    ]
+    assert len(methods) > 30
+    for path, method in methods:
+        for _ in range(4 if method == "GET" else 3):
+            address = re.sub(
+                r"\{[^}]*\}", lambda _: quote(draw.choice(HOSTILE_VALUES), safe=""), path
+            )
+            names = draw.sample(QUERY_NAMES, 3)
+            options: dict[str, Any] = {
+                "params": [(name, draw.choice(HOSTILE_VALUES)) for name in names]
+            }
+            if method == "POST":
+                fields = {name: draw.choice(HOSTILE_VALUES) for name in FIELD_NAMES}
+                fields["form_number"] = draw.choice(("", browser.state.form_numbers.give_out()))
+                fields["form_token"] = draw.choice((token, token, token, "", "\0"))
+                options["data"] = fields
+            answer = browser.send(method, address, **options)
+            assert answer.status_code < 500, (method, address, options, answer.text)
+            if "text/html" in answer.headers.get("content-type", ""):
+                assert "<script>alert" not in answer.text, (method, address, options)
+        if method == "POST":
+            for body in (b"\xff\xfe=\x00", b"&" * 5000, b"form_token=" + b"%ff" * 100):
+                for kind in ("application/x-www-form-urlencoded", "multipart/form-data", "a/b"):
+                    answer = browser.send(
+                        method, path, content=body, headers={"Content-Type": kind}
+                    )
+                    assert answer.status_code < 500, (path, body, kind)
