@@ -9,10 +9,15 @@ RUN python -m venv /build/tools \
  && find /opt/streamflow -type d \( -name tests -o -name test \) -path '*/site-packages/*/*' -prune -exec rm -rf {} +
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
+COPY sbom sbom
 RUN tools/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt/streamflow/bin/python --no-deps --find-links dist \
     "$(tools/bin/python -m hatchling build -t wheel >/dev/null 2>&1 && ls dist/*.whl)"
 
 FROM python:3.11-slim
+LABEL org.opencontainers.image.title="streamflow" \
+      org.opencontainers.image.description="Churn predictions that can be audited, from monthly CSV drops" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /state streamflow \
  && install -d -o streamflow -g streamflow -m 0750 /state /state/artifacts /data /inbox \
  && install -d -o streamflow -g streamflow -m 0755 /secrets

@@ -9,7 +9,7 @@ COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
 HELM ?= $(BIN)/helm
 
-.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages lock clean
+.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages sbom wheel docs lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
@@ -19,9 +19,11 @@ help:
 	@echo "make bench   ratios against named peers: at most 10 minutes on 2 cores"
 	@echo "make bench-long   the same with a million users and more runs: about half an hour"
 	@echo "make bench-scale   seconds, memory and growth of every step (USERS='10000 100000' MONTHS='2 6 24')"
-	@echo "make lock    resolve the locks    make clean   remove .venv, caches, .streamflow and .streamflow-demo"
+	@echo "make lock    resolve the locks    make clean   remove .venv, build, dist, caches, .streamflow and .streamflow-demo"
 	@echo "make chart   render the chart for Kubernetes, and check it without a cluster"
 	@echo "make dashboards    build those of deploy/grafana anew"
+	@echo "make docs    build the documentation site in build/site and check its links"
+	@echo "make wheel   build the wheel in dist    make sbom    write the list of the software in it anew"
 	@echo "make api-pages     copy the scripts of /docs and /redoc from their packages on npm (needs npm)"
 
 setup: .venv/installed
@@ -78,11 +80,25 @@ dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
 api-pages: setup
 	$(BIN)/python tools/refresh_api_pages.py
+	$(BIN)/python tools/write_sbom.py
+sbom: setup
+	$(BIN)/python tools/write_sbom.py
+wheel: setup
+	$(BIN)/python -m hatchling build -t wheel
+	sha256sum dist/*.whl
+docs: setup build/docs-env/installed
+	build/docs-env/bin/python tools/build_site.py
+	$(BIN)/python tools/check_site.py build/site
+build/docs-env/installed: requirements/docs.lock
+	test -x build/docs-env/bin/python || $(BIN)/python -m venv --without-pip build/docs-env
+	$(BIN)/uv pip sync --quiet --python build/docs-env/bin/python --require-hashes requirements/docs.lock
+	@touch $@
 
 lock: setup
 	printf "uv==%s\nhatchling==1.28.0\n" "$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/installer.lock -
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/streamflow.lock pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev -c requirements/streamflow.lock -o requirements/dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra all -o requirements/streamflow.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra all --group dev -c requirements/streamflow.lock -o requirements/dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group docs -o requirements/docs.lock
 clean:
 	test ! -x $(BIN)/streamflow || $(BIN)/python -m streamflow.database.remove .streamflow .streamflow-demo
-	rm -rf .streamflow .streamflow-demo .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf build dist .streamflow .streamflow-demo .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-PACKAGE_NAME = "streamflow"
+from streamflow.packages import DISTRIBUTION
+
 SHOWN_DIGITS = 16  # of a digest in the level
 NO_RECORD = "no RECORD"  # in place of a digest: the installer left no list of files
 CODE_FILE = re.compile(r"\.(py|pyd|so|dll|dylib)(\.[0-9.]+)?$")
@@ -63,7 +64,7 @@ def _distributions(path: tuple[str, ...]) -> dict[str, Distribution]:
     for distribution in distributions(path=list(path)):
         name = re.sub(r"[-_.]+", "-", str(distribution.metadata["Name"])).lower()
         by_name.setdefault(name, distribution)
-    return {name: by_name[name] for name in sorted(by_name) if name != PACKAGE_NAME}
+    return {name: by_name[name] for name in sorted(by_name) if name != DISTRIBUTION}
 
 
 @cache

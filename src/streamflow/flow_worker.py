@@ -13,6 +13,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.types.entrypoint import EntrypointType
 
 from streamflow.flows import TAG, inbox, monthly, train, train_and_compare
+from streamflow.packages import DISTRIBUTION
 
 PAUSED_INTERVAL_S = 86_400  # a paused schedule needs an interval too
 MAX_RUNS = 2  # of a worker at a time: a model may be trained while a drop is loaded
@@ -73,7 +74,7 @@ def _deployment(
         parameters={"flags": dict(flags), **(parameters or {})},
         entrypoint_type=EntrypointType.MODULE_PATH,
         tags=[TAG],
-        version=distribution_version("streamflow"),
+        version=distribution_version(DISTRIBUTION),
         **schedule,
     )
     assert isinstance(deployment, RunnerDeployment)  # a coroutine only inside an event loop

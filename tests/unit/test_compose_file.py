@@ -1,6 +1,8 @@
 """The services of compose.yaml, without Docker."""
 
+import re
 import runpy
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +32,16 @@ def test_the_console_asks_for_a_key_and_is_published_on_this_machine() -> None:
     assert console["environment"]["STREAMFLOW_API_AUTH"] == "on"
     assert console["ports"] == ["${BIND:-127.0.0.1}:${CONSOLE_PORT:-8400}:8400"]
     assert "8400" in console["command"]
+
+
+def test_each_service_has_a_limit_of_memory_and_of_processors() -> None:
+    limits = {name: {"mem_limit", "cpus"} & set(it) for name, it in read_services().items()}
+    assert set(map(frozenset, limits.values())) == {frozenset({"mem_limit", "cpus"})}, limits
+
+
+def test_the_image_says_what_it_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', dockerfile))
+    assert labels["version"] == project["version"]
+    assert labels["licenses"] == project["license"]

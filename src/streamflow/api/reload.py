@@ -17,6 +17,7 @@ from typing import Literal
 
 from streamflow.database import translate_errors
 from streamflow.errors import StreamflowError, VersionMissing
+from streamflow.packages import explain_missing_package
 from streamflow.platform import Platform, require_migrated
 from streamflow.steps.serving.serving_version import Serving, load_serving_version
 from streamflow.steps.stages.transitions import ProductionStatus, production_status
@@ -196,7 +197,7 @@ class RegistryFollower:
         # Whatever the error is: the former version goes on, and the error is shown and counted.
         except Exception as error:  # noqa: BLE001
             self._failed_load = version, time.monotonic()
-            reason = error.message if isinstance(error, StreamflowError) else type(error).__name__
+            reason = _describe_reason(error)
             refused = f"version {version} is in Production and cannot be served: {reason}"
             self.current = replace(self.current, refused=refused, notes=holder.notes)
             self._count("refused")
@@ -215,3 +216,12 @@ class RegistryFollower:
             notes=holder.notes,
         )
         self._count("swapped")
+
+
+def _describe_reason(error: Exception) -> str:
+    """Return why a version cannot be loaded, for clients: only our own errors have their text."""
+    explained: Exception | None = None
+    if isinstance(error, ModuleNotFoundError):
+        explained = explain_missing_package(error)
+    shown = explained or error
+    return shown.message if isinstance(shown, StreamflowError) else type(shown).__name__

@@ -6,6 +6,8 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+from streamflow.packages import explain_missing_package
+
 GROUPS: dict[str, tuple[str, ...]] = {
     "Start here": ("demo", "init", "run", "train", "predict"),
     "Data": (
@@ -49,6 +51,15 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+# The extra of pyproject.toml that a command needs; of a command that is not here it is `train`.
+EXTRA_OF_COMMAND = {
+    "console": "console",
+    "explain": "serve",
+    "models": "serve",
+    "predict": "serve",
+    "serve": "serve",
+}
+
 # No first sentence is longer. A narrow terminal wraps the sentence, and does not cut it.
 MAX_SENTENCE = 200
 
@@ -57,7 +68,18 @@ UNGROUPED = "More"
 
 
 class GroupedCommands(TyperGroup):
-    """A group of commands whose help lists them under the titles of GROUPS."""
+    """A group of commands: their help has the titles of GROUPS, and they say what is missing."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. Raises PackagesMissing if the extra is not installed that it needs."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            extra = EXTRA_OF_COMMAND.get(ctx.invoked_subcommand, "train")
+            explained = explain_missing_package(error, at_least=extra)
+            if explained is None:
+                raise
+            raise explained from error
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Write one section for each group, each command with the first sentence of its help."""

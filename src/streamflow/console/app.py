@@ -36,6 +36,7 @@ from streamflow.console.pages import STATIC_FOLDER, TABLE_FORMATS, problem_page
 from streamflow.console.request_log import RequestLog
 from streamflow.console.state import ConsoleState, LoginNeeded, ScopeTooSmall
 from streamflow.errors import StreamflowError, VersionMissing
+from streamflow.packages import explain_missing_package
 from streamflow.web.body_limit import BodyLimit
 from streamflow.web.host_check import HostCheck, allowed_hosts
 
@@ -165,6 +166,14 @@ def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:
             lines=lines,
             command=command[1] if command else "",
         )
+
+    @app.exception_handler(ModuleNotFoundError)
+    async def show_missing_package(request: Request, error: ModuleNotFoundError) -> Response:
+        """Say which extra to install for a page that needs more packages than the others."""
+        explained = explain_missing_package(error, at_least="train")
+        if explained is None:
+            raise error
+        return await show_own_error(request, explained)
 
     @app.exception_handler(RequestValidationError)
     async def refuse_parameters(request: Request, _: RequestValidationError) -> Response:

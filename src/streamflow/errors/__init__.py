@@ -33,6 +33,7 @@ StreamflowError
 ├── LedgerChanged            the ledger has a newer entry than the person saw who asks for a change
 ├── Overloaded               there are more requests than can be answered in time
 ├── ApiKeyUnknown            no API key in force has this name or id
+├── PackagesMissing          packages of an extra are not installed that this work needs
 ├── PortTaken                a requested port is in use
 └── ServiceFailed            a child process did not become ready, or ended too early
 
@@ -55,6 +56,7 @@ from streamflow.errors.installation import (
     DifferentCatalog,
     DiskFull,
     NotMigrated,
+    PackagesMissing,
     PermissionMissing,
     PortTaken,
     RestoreRefused,
@@ -107,6 +109,7 @@ __all__ = [
     "NotRebuildable",
     "NothingScored",
     "Overloaded",
+    "PackagesMissing",
     "PermissionMissing",
     "PortTaken",
     "RestoreRefused",

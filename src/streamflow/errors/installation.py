@@ -69,6 +69,14 @@ class DifferentCatalog(StreamflowError):
     )
 
 
+class PackagesMissing(StreamflowError):
+    """Packages are not installed that this work needs; `facts['extra']` is the extra with them."""
+
+    exit_code = 60
+    http_status = 501
+    state = "What was not committed is rolled back."
+
+
 class PortTaken(StreamflowError):
     """A requested port is in use."""
 

@@ -105,13 +105,8 @@ def _largest_difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> float
 
 def _predict_by_pipeline(predictor: Predictor, probes: Probes) -> NDArray[np.float64]:
     """Return the calibrated probabilities of the stored requests by scikit-learn's pipeline."""
-    import polars as pl
+    import pandas as pd  # The API checks a version too: it has no polars.
 
-    frame = pl.DataFrame(
-        probes.rows,
-        schema=list(probes.features),
-        orient="row",
-        infer_schema_length=None,
-    )
-    probabilities = predictor.explainer.pipeline.predict_proba(frame.to_pandas())[:, 1]
+    frame = pd.DataFrame(probes.rows, columns=list(probes.features))
+    probabilities = predictor.explainer.pipeline.predict_proba(frame)[:, 1]
     return np.asarray(predictor.decision.calibrator.apply(probabilities))

@@ -14,6 +14,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from streamflow.files.permissions import deny_writing_to_others
+from streamflow.packages import explain_missing_package
 from streamflow.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ def open_session(
             ) as platform:
                 try:
                     yield platform
+                except ModuleNotFoundError as error:
+                    explained = explain_missing_package(error)
+                    if explained is None:
+                        raise
+                    raise explained from error
                 finally:
                     forget_tracking_uri()
         finally:

@@ -17,11 +17,14 @@ from packaging.requirements import Requirement
 from streamflow.core.data.counts import count_of
 from streamflow.database import data_folder, find_orphaned_servers
 from streamflow.files.home_catalog import load_home_catalog
+from streamflow.packages import DISTRIBUTION, EXTRAS
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
 
 MIN_FREE_GB = 2  # the demo takes half of it
-VENDORS = ("streamflow", "mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
+# The share of the packages of an extra that may be missing if somebody asked for the extra.
+MAX_MISSING_SHARE = 0.5
+VENDORS = (DISTRIBUTION, "mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
 PROBE_TIMEOUT_S = 2.0
 WRITABLE_BY_OTHERS = 0o022  # the write bits of the group and of everybody
 
@@ -37,20 +40,42 @@ def check_python(_settings: Settings) -> Finding:
 
 
 def check_versions(_settings: Settings) -> Finding:
-    """Check that the declared distributions are installed, in versions that were tested."""
-    requirements = [Requirement(text) for text in requires("streamflow") or ()]
-    problems = []
-    for requirement in requirements:
-        is_needed = requirement.marker is None or requirement.marker.evaluate()
-        if is_needed and (problem := _describe_problem(requirement)):
-            problems.append(problem)
+    """Check that the declared distributions are installed, in versions that were tested.
+
+    An extra that nobody asked for may be missing. Nothing records what was asked for, so an extra
+    counts as installed if most of the packages that it adds to the smaller one are.
+    """
+    problems: list[str] = []
+    installed_extra = ""
+    smaller_requirements: list[Requirement] = []
+    for extra in ("", *EXTRAS):
+        requirements = _list_requirements(extra)
+        smaller_names = {requirement.name for requirement in smaller_requirements}
+        added = [
+            requirement for requirement in requirements if requirement.name not in smaller_names
+        ]
+        missing_or_untested = list(filter(None, map(_describe_problem, added)))
+        if not extra or len(missing_or_untested) <= len(added) * MAX_MISSING_SHARE:
+            installed_extra = extra
+            problems += missing_or_untested
+        smaller_requirements = requirements
     installed = ", ".join(f"{name} {_read_version(name) or 'missing'}" for name in VENDORS)
     return Finding(
         subject="versions",
         state=ok_or_wrong(not problems),
-        text="; ".join([*problems, installed]),
-        remedy="Run 'make setup'.",
+        text="; ".join([*problems, f"extra: {installed_extra or 'none'}", installed]),
+        remedy=f"Run 'make setup', or pip install '{DISTRIBUTION}[{installed_extra}]'.",
     )
+
+
+def _list_requirements(extra: str) -> list[Requirement]:
+    """Return what an extra requires on this machine, the default included; "": the default."""
+    requirements = map(Requirement, requires(DISTRIBUTION) or ())
+    return [
+        requirement
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+    ]
 
 
 def _read_version(name: str) -> str | None:

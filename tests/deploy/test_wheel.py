@@ -1,0 +1,146 @@
+"""The wheel: the same bytes twice, what it says about itself, and the software that it contains."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from email.parser import HeaderParser
+from hashlib import sha256
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import streamflow
+from streamflow.cli.command_groups import EXTRA_OF_COMMAND, GROUPS
+from streamflow.packages import DISTRIBUTION, EXTRAS, MODULES_OF_EXTRA, find_extra
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src", "sbom")
+IMPORT = re.compile(r"^ *(?:from|import) (\w+)(?:\.\w+)*(?: import .*| as \w+)?$", re.MULTILINE)
+# Modules of packages that come with a package of the extra.
+INDIRECT = {"httptools", "markupsafe", "mlflow", "opentelemetry", "pandera", "starlette"}
+INFO = f"streamflow_churn-{streamflow.__version__}.dist-info"
+
+
+def build_wheel(root: Path, folder: Path) -> Path:
+    (wheel,) = WheelBuilder(str(root)).build(directory=str(folder), versions=["standard"])
+    return Path(wheel)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def test_two_builds_in_different_folders_at_different_times_are_the_same_bytes(
+    wheel: Path, tmp_path: Path
+) -> None:
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            # Not `copytree`'s default: the files get the time of now.
+            shutil.copytree(ROOT / name, tmp_path / name, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(ROOT / name, tmp_path / name)
+    second = build_wheel(tmp_path, tmp_path / "dist")
+    assert second.name == wheel.name
+    assert sha256(second.read_bytes()).digest() == sha256(wheel.read_bytes()).digest()
+
+
+def test_the_wheel_has_a_list_of_the_software_in_it_and_the_licences(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        sbom = json.loads(archive.read(f"{INFO}/sboms/streamflow-churn.cdx.json"))
+        for component in sbom["components"]:
+            for file in component["components"]:
+                digest = sha256(archive.read(file["name"])).hexdigest()
+                assert file["hashes"] == [{"alg": "SHA-256", "content": digest}]
+        licences = f"{INFO}/licenses/"
+        names = [name for name in archive.namelist() if name.startswith(licences)]
+    assert sbom["bomFormat"] == "CycloneDX"
+    assert {part["name"] for part in sbom["components"]} == {"swagger-ui-dist", "redoc"}
+    assert {Path(name).name for name in names} >= {"LICENSE", "redoc.LICENSE", "swagger-ui.LICENSE"}
+
+
+def test_the_list_of_software_is_that_of_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    tool = runpy.run_path(str(ROOT / "tools" / "write_sbom.py"))
+    assert tool["SBOM"].read_text(encoding="utf-8") == tool["format_sbom"](), "run 'make sbom'"
+
+
+def test_the_wheel_says_its_name_its_version_and_its_extras(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        metadata = HeaderParser().parsestr(archive.read(f"{INFO}/METADATA").decode())
+        commands = archive.read(f"{INFO}/entry_points.txt").decode()
+    assert (metadata["Name"], metadata["Version"]) == (DISTRIBUTION, streamflow.__version__)
+    assert set(metadata.get_all("Provides-Extra") or ()) == {*EXTRAS, "all"}
+    assert "streamflow = streamflow.__main__:main" in commands
+
+
+def list_requirements(extra: str) -> dict[str, str]:
+    """Return the requirements of an extra, those of the extras that it names included."""
+    texts = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
+    requirements = {}
+    for requirement in map(Requirement, texts):
+        if requirement.name == DISTRIBUTION:
+            (smaller,) = requirement.extras
+            requirements |= list_requirements(smaller)
+        else:
+            requirements[canonicalize_name(requirement.name)] = str(requirement)
+    return requirements
+
+
+def list_imports() -> Iterator[str]:
+    """Yield each module that a file of ours imports at any place."""
+    for path in (ROOT / "src" / "streamflow").rglob("*.py"):
+        yield from IMPORT.findall(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def owners() -> dict[str, set[str]]:
+    """Each module -> the installed distributions that have it."""
+    return {
+        module: {canonicalize_name(owner) for owner in names}
+        for module, names in packages_distributions().items()
+    }
+
+
+def test_each_module_that_we_import_is_in_the_default_or_in_an_extra(
+    owners: dict[str, set[str]],
+) -> None:
+    """So that whoever misses it is told which extra to install."""
+    base = set(list_requirements(""))
+    unknown = {
+        module
+        for module in set(list_imports()) - sys.stdlib_module_names - {"streamflow"}
+        if find_extra(module) is None and not base & owners.get(module, set())
+    }
+    assert unknown == {"psycopg_pool", "pydantic_core"}  # they come with psycopg and pydantic
+
+
+def test_an_extra_brings_the_packages_of_its_modules_and_the_smaller_extra(
+    owners: dict[str, set[str]],
+) -> None:
+    smaller: set[str] = set()
+    for extra, modules in MODULES_OF_EXTRA.items():
+        required = set(list_requirements(extra))
+        assert smaller <= required
+        for module in set(modules) - INDIRECT:
+            assert owners[module] & (required - smaller), f"{extra}: {module}"
+        smaller = required
+    assert set(list_requirements("all")) == smaller
+
+
+def test_each_command_with_an_extra_of_its_own_exists() -> None:
+    commands = {command for group in GROUPS.values() for command in group}
+    assert set(EXTRA_OF_COMMAND) <= commands
+    assert set(EXTRA_OF_COMMAND.values()) <= set(EXTRAS)

@@ -1,0 +1,172 @@
+"""Proof: the wheel, installed as a stranger does it: each extra, its size, and the API by `serve`.
+
+Needs a package registry. A Python that is not on this machine is skipped, and so is one for which
+the registry has no wheel of a package.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from conftest import Cluster
+from support.api import asked
+from support.processes import wait_for
+from support.states import JANUARY_SERVED, in_state
+
+from streamflow.errors import PackagesMissing
+from streamflow.packages import DISTRIBUTION
+from streamflow.platform import Platform
+from streamflow.services.processes import free_port, running, wait_until_ready
+from streamflow.steps.serving.predict import predict
+
+ROOT = Path(__file__).parents[2]
+UV = str(Path(sys.executable).with_name("uv"))
+USER = "7590-VHVEG"
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHONS = ("3.11", "3.12", "3.13")
+EXTRAS = ("", "serve", "console", "train", "all")
+# As it was before a fixture opened an installation in this process.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if "STREAMFLOW" not in name}
+# Run by the Python of the environment: how many distributions it has, and their bytes.
+MEASURE = """
+from importlib.metadata import distributions
+files = [item.locate_file(name) for item in distributions() for name in item.files or ()]
+size = sum(file.stat().st_size for file in files if file.exists())
+print(len(list(distributions())), round(size / 1e6))
+"""
+
+
+def run(*command: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in command],
+        env={**ENVIRONMENT, "PYTHONPATH": "", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def install(wheel: Path, extra: str, folder: Path, python: str = THIS_PYTHON) -> Path:
+    """Install the wheel with an extra into an empty environment, and return its folder `bin`."""
+    # The commands of pyenv are scripts that do not start the version that they name.
+    own = sorted((Path.home() / ".pyenv" / "versions").glob(f"{python}.*/bin/python"))
+    interpreter = own[0] if own and python != THIS_PYTHON else python
+    made = run(UV, "venv", "-q", "--no-python-downloads", "--python", interpreter, folder)
+    if made.returncode:
+        pytest.skip(f"no Python {python}: {made.stderr.strip()}")
+    requirement = f"{DISTRIBUTION}[{extra}] @ {wheel.as_uri()}" if extra else str(wheel)
+    interpreter = folder / "bin" / "python"
+    command = (UV, "pip", "install", "-q", "--only-binary", ":all:", "--python", interpreter)
+    done = run(*command, requirement)
+    if done.returncode and python != THIS_PYTHON:
+        pytest.skip(f"Python {python}: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    count, megabytes = run(interpreter, "-c", MEASURE).stdout.split()
+    print(f"\nPython {python} [{extra}]: {count} packages, {megabytes} MB")
+    return folder / "bin"
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_an_extra_can_be_installed_and_the_command_starts(
+    wheel: Path, tmp_path: Path, extra: str
+) -> None:
+    binaries = install(wheel, extra, tmp_path / "environment")
+    assert run(binaries / "streamflow", "--version").stdout.startswith("streamflow ")
+    if extra in ("", "serve"):
+        home = str(tmp_path / "home")
+        refused = run(binaries / "streamflow", "--home", home, "train", "--as-of", "2024-01-31")
+        assert refused.returncode == PackagesMissing.exit_code
+        assert f"pip install '{DISTRIBUTION}[train]'" in refused.stderr
+        vendors = {"feast", "prefect", "polars"}
+        site = next((binaries.parent / "lib").glob("python*/site-packages"))
+        assert vendors & {path.name for path in site.iterdir()} == set()
+
+
+@pytest.fixture(scope="module")
+def served(
+    cluster: Cluster, simulated_drops: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    home = tmp_path_factory.mktemp("install") / "home"
+    with in_state(cluster, JANUARY_SERVED, simulated_drops, home) as platform:
+        yield platform
+
+
+def variables_of(platform: Platform) -> dict[str, str]:
+    settings = platform.settings
+    assert settings.database_url is not None
+    return {
+        "STREAMFLOW_HOME": str(platform.home),
+        "STREAMFLOW_DATABASE_URL": settings.database_url.get_secret_value(),
+        "STREAMFLOW_MLFLOW_DATABASE": settings.mlflow_database,
+        "PYTHONPATH": "",
+    }
+
+
+@contextmanager
+def mlflow_server(variables: dict[str, str], log: Path) -> Iterator[str]:
+    """MLflow's server of the whole installation, on the same database."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamflow", "exec", "--", "mlflow", "server"]
+    command += ["--port", str(port), "--workers", "1"]
+    url = f"http://127.0.0.1:{port}"
+    with running(command, environment={**os.environ, **variables}, log=log) as child:
+        wait_until_ready(f"{url}/health", child, name="MLflow", log=log, seconds=300)
+        yield url
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("is_remote", [False, True], ids=["own tables", "MLflow's server"])
+def test_serve_alone_answers_as_the_whole_installation_does(
+    wheel: Path, served: Platform, tmp_path: Path, python: str, is_remote: bool
+) -> None:
+    binaries = install(wheel, "serve", tmp_path / "environment", python)
+    variables = variables_of(served)
+    with ExitStack() as closing:
+        if is_remote:
+            server = mlflow_server(variables, tmp_path / "mlflow.log")
+            variables["STREAMFLOW_MLFLOW_TRACKING_URI"] = closing.enter_context(server)
+        port = free_port()
+        log = tmp_path / "api.log"
+        command = [str(binaries / "streamflow"), "serve", "--port", str(port)]
+        process = running(command, environment={**os.environ, **variables}, log=log)
+        child = closing.enter_context(process)
+        base = f"http://127.0.0.1:{port}"
+        wait_until_ready(f"{base}/health", child, name="the API", log=log)
+        ready = wait_for(lambda: asked(f"{base}/ready").status == 200)
+        assert ready, asked(f"{base}/ready").body
+        answer = asked(f"{base}/predict", {"user_id": USER})
+    assert answer.status == 200, answer.body
+    expected = predict(served, USER, now=datetime.now(UTC))
+    assert answer.body["probability"] == expected.probability
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_demo_works_with_everything_installed(
+    wheel: Path, simulated_drops: Path, tmp_path: Path, python: str
+) -> None:
+    streamflow = install(wheel, "all", tmp_path / "environment", python) / "streamflow"
+    home = tmp_path / "home"
+    settings = {"STREAMFLOW_TREES": "25", "STREAMFLOW_API_TRIAL": "on"}
+    try:
+        done = run(streamflow, "--home", home, "demo", "--data", simulated_drops, **settings)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert "POST /predict {" in done.stdout, done.stdout
+    finally:
+        run(streamflow, "--home", home, "uninstall", "--yes")
