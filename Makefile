@@ -9,14 +9,15 @@ COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
 HELM ?= $(BIN)/helm
 
-.PHONY: help setup demo test compose-test check prove bench bench-scale chart dashboards api-pages sbom wheel docs lock clean
+.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages sbom wheel docs lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
 	@echo "make compose-test   the stack of compose.yaml, brought up, used, restarted, taken down (COMPOSE_SMOKE=script without Docker)"
 	@echo "make check   format, lint, types, import contracts, names"
 	@echo "make prove   the long proofs: about 2 to 3 hours on 2 cores (PROOFS=tests/proofs/test_gate.py for one part)"
-	@echo "make bench   ratios against named peers: about 15 minutes on 2 cores"
+	@echo "make bench   ratios against named peers: at most 10 minutes on 2 cores"
+	@echo "make bench-long   the same with a million users and more runs: about half an hour"
 	@echo "make bench-scale   seconds, memory and growth of every step (USERS='10000 100000' MONTHS='2 6 24')"
 	@echo "make lock    resolve the locks    make clean   remove .venv, build, dist, caches, .streamflow and .streamflow-demo"
 	@echo "make chart   render the chart for Kubernetes, and check it without a cluster"
@@ -62,13 +63,11 @@ prove: setup
 	$(BIN)/python -m pytest tests/unit tests/integration/test_offline_store.py -q
 	$(BIN)/python -m pytest $(PROOFS) -s
 bench: setup
-	@echo "All benchmarks take about 15 minutes on 2 cores."
-	$(BIN)/python benchmarks/training_set.py
-	$(BIN)/python benchmarks/million.py
-	$(BIN)/python benchmarks/reproduce.py
-	$(BIN)/python benchmarks/serving.py
-	$(BIN)/python benchmarks/score.py
-	$(BIN)/python benchmarks/commands.py
+	@echo "All benchmarks in their short form take at most 10 minutes on 2 cores."
+	FORM=short $(BIN)/python benchmarks/run_all.py
+bench-long: setup
+	@echo "All benchmarks with a million users take about half an hour on 2 cores."
+	$(BIN)/python benchmarks/run_all.py
 bench-scale: setup
 	@echo "Each step of each month is a process of its own: two small sizes take many minutes."
 	$(BIN)/python benchmarks/scale.py --users $(USERS) --months $(MONTHS)

@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from ratios import Ratio, record
+
 USERS, SEED = 7_043, 42
 JANUARY = datetime(2024, 1, 31, tzinfo=UTC)
 RUNS = int(os.environ.get("RUNS", "5"))
@@ -91,7 +93,14 @@ def _compare(key: str) -> int:
         libraries = median(cpu for _, cpu in times["libraries"])
         name = command[0]
         ratio = ours / libraries
-        failures += ratio > ALLOWED[name]
+        measured = Ratio(
+            section="commands",
+            measure=f"{name}, in imports of the libraries",
+            value=ratio,
+            bound=ALLOWED[name],
+            is_lowest=False,
+        )
+        failures += not record(measured)
         print(
             f"{name:<10}{seconds:>9.2f}{ours:>8.2f}{libraries:>11.2f}{ratio:>8.2f}{ALLOWED[name]:>9.2f}",
             end="",

@@ -18,10 +18,13 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from ratios import IS_SHORT, Ratio, record
+
 if TYPE_CHECKING:
     from streamflow.platform import Platform
 
-USERS, MANY, RUNS = 7_043, int(os.environ.get("USERS", "1000000")), 5
+USERS, MANY = 7_043, int(os.environ.get("USERS", "1000000"))
+RUNS = int(os.environ.get("RUNS", "5"))
 DAYS = ("2024-01-31", "2024-02-29")
 REQUIRED, MEMORY_GB = 2.0, 4.0
 
@@ -84,7 +87,14 @@ def _whole() -> bool:
     print(f"{USERS:,} users, {RUNS} runs each, processes")
     print(f"{'train':<14}{median(trainings):>8.2f} s\n{'reproduce':<14}{median(rebuilds):>8.2f} s")
     print(f"reproduce takes {ratio:.2f} of the time of train; at most {REQUIRED:.1f} is allowed\n")
-    return ratio > REQUIRED
+    measured = Ratio(
+        section="reproduce",
+        measure="reproduce, in trainings",
+        value=ratio,
+        bound=REQUIRED,
+        is_lowest=False,
+    )
+    return not record(measured)
 
 
 def _data_parts() -> bool:
@@ -103,7 +113,14 @@ def _data_parts() -> bool:
         f" at most {REQUIRED:.1f} and {MEMORY_GB:.0f} GB are allowed"
     )
     assert len(digests) == 1, digests
-    return ratio > REQUIRED or memory > MEMORY_GB
+    measured = Ratio(
+        section="reproduce",
+        measure=f"data of {MANY:,} users, in trainings",
+        value=ratio,
+        bound=None if IS_SHORT else REQUIRED,
+        is_lowest=False,
+    )
+    return not record(measured) or memory > MEMORY_GB
 
 
 def _measured(part: str) -> tuple[float, float, str]:

@@ -25,6 +25,7 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
+from ratios import Ratio, record
 from serving_lab import Lab, laboratory
 from serving_load import Job, Load, load
 from serving_servers import KINDS, Server, serving
@@ -232,7 +233,14 @@ def _sound(runs: Sequence[Load]) -> bool:
 
 
 def _target(what: str, found: float, target: float, *, at_least: bool) -> bool:
-    good = found >= target if at_least else found <= target
+    measured = Ratio(
+        section="serving",
+        measure=what,
+        value=found,
+        bound=target,
+        is_lowest=at_least,
+    )
+    good = record(measured)
     verdict = "ok    " if good else "MISSED"
     bound = "at least" if at_least else "at most"
     print(f"{verdict} {what}: {found:.2f}; {bound} {target:g} is required")

@@ -65,6 +65,7 @@ OF_THE_PLACE = {
     "STREAMFLOW_MLFLOW_TRACKING_URI",
     "STREAMFLOW_API_ALLOWED_HOSTS",
     "MLFLOW_SERVER_ALLOWED_HOSTS",
+    "PREFECT_API_URL",
 }
 
 
@@ -451,9 +452,9 @@ def claim_of(pod: Pod, path: str) -> str:
     return claim
 
 
-def test_only_what_needs_mlflow_reaches_it_and_nothing_else_is_open(minimal: Rendered) -> None:
-    clients = {(name, "mlflow", 5000) for name in ("api", "console", "prefect")}
-    assert allowed_connections(minimal) == clients
+def test_a_service_reaches_what_it_needs_and_nothing_else_is_open(minimal: Rendered) -> None:
+    to_mlflow = {(name, "mlflow", 5000) for name in ("api", "console", "prefect")}
+    assert allowed_connections(minimal) == {*to_mlflow, ("console", "prefect", 4200)}
     deny = [
         policy["spec"]
         for policy in minimal.of_kind("NetworkPolicy")

@@ -21,6 +21,7 @@ from streamflow.errors import StreamflowError
 from streamflow.platform import open_platform
 from streamflow.receipt import to_json
 from streamflow.settings import inherited_environment, load_settings
+from streamflow.steps.lineage.observer import StepReporter
 
 COMMAND = (sys.executable, "-m", "streamflow.console.job_process")
 
@@ -86,7 +87,11 @@ def _run(
     """Do the work of an order, and send what happens; return whether it was done."""
     try:
         settings = load_settings(**flags)
-        with open_platform(settings, notify=lambda line: send({"line": line})) as platform:
+        with open_platform(
+            settings,
+            notify=lambda line: send({"line": line}),
+            observer=StepReporter(),
+        ) as platform:
             receipt = do_work(platform, order)
             send({"receipt": json.loads(to_json(receipt))})
     except StreamflowError as error:

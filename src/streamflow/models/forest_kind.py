@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from streamflow.models.batch_forest import BatchForest
 from streamflow.models.file_object import type_name_of
 from streamflow.models.model_kind import (
     PROBABILITY,
@@ -53,6 +54,7 @@ def create_forest_kind(
         is_candidate=is_candidate,
         threaded_step=step,
         code=forest_code,  # gives the bits of scikit-learn
+        for_batches=BatchForest,
         tolerance=0.0,
         read_learned=partial(_read_learned, step),
         require_bounds=partial(_require_bounds, step),

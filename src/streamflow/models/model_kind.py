@@ -98,6 +98,8 @@ class ModelKind:
         threaded_step: the step that is fitted with several threads; empty for none.
         code: the module of `portable` whose `compile_model` makes the function that predicts from a
             fitted pipeline. Every version of the kind takes a copy of it with it.
+        for_batches: makes the compiled model faster for many rows, with the same bits. None if the
+            kind has no faster way.
         required_packages: what this module needs beside the packages that every kind needs.
         tolerance: the largest difference between a compiled model and its pipeline.
         read_learned: returns what the content digest covers.
@@ -120,6 +122,7 @@ class ModelKind:
     is_candidate: bool = True
     threaded_step: str = ""
     code: ModuleType
+    for_batches: Callable[[Any], CompiledModel] | None = None
     required_packages: tuple[str, ...] = ()
     tolerance: float
     read_learned: Callable[[Pipeline], LearnedContent]
@@ -134,4 +137,4 @@ class ModelKind:
     def compile(self, pipeline: Pipeline) -> CompiledModel:
         """Make the function that predicts from a fitted pipeline of this kind."""
         compiled: CompiledModel = self.code.compile_model(pipeline)
-        return compiled
+        return compiled if self.for_batches is None else self.for_batches(compiled)

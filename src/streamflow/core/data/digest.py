@@ -105,9 +105,9 @@ def assign_buckets(keys: pl.Series) -> Buckets:
     >>> assign_buckets(pl.Series(["7590-VHVEG", "a"])).tolist()
     [243, 202]
     """
-    texts = keys.cast(pl.String)
-    first_bytes = (sha256(text.encode()).digest()[0] for text in texts)
-    return np.fromiter(first_bytes, np.uint8, len(keys))
+    key_bytes = keys.cast(pl.String).cast(pl.Binary).to_list()
+    first_bytes = [sha256(key).digest()[0] for key in key_bytes]
+    return np.array(first_bytes, dtype=np.uint8)
 
 
 class Digester:

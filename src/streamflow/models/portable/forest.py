@@ -29,6 +29,13 @@ class Forest:
     A walk is the path of one row through one tree. The nodes are numbered: first one leaf per
     distinct value, then the inner nodes by level, so that the nodes of a level lie together in
     memory. The children of a leaf are the leaf itself.
+
+    Attributes:
+        roots: the root of each tree.
+        children: the left and the right child of each node, (2 * nodes,).
+        feature: the column that each node compares.
+        threshold: the largest value that goes left, for each node.
+        values: the share of class 1 for each distinct leaf.
     """
 
     def __init__(self, fitted: Any) -> None:
@@ -45,28 +52,28 @@ class Forest:
         levels = list(_list_levels(roots, left_child, right_child, is_leaf))
         inner = np.concatenate([np.empty(0, dtype=np.intp), *levels])
         node_values = np.concatenate([tree.value[:, 0, 1] for tree in trees])
-        self._values, value_number = np.unique(
+        self.values, value_number = np.unique(
             node_values[is_leaf],
             return_inverse=True,
         )
-        leaves = len(self._values)
+        leaves = len(self.values)
         number = np.empty(len(nodes), dtype=np.intp)
         number[is_leaf] = value_number
         number[inner] = leaves + np.arange(len(inner))
-        self._roots = number[roots]
+        self.roots = number[roots]
         self._depth = len(levels)
         inner_features = nodes["feature"][inner]
         features = np.concatenate([np.zeros(leaves), inner_features])
-        self._feature = features.astype(np.uint16)
+        self.feature = features.astype(np.uint16)
         leaf_thresholds = np.full(leaves, np.inf, dtype=np.float32)
         inner_thresholds = _round_down(nodes["threshold"][inner])
-        self._threshold = np.concatenate([leaf_thresholds, inner_thresholds])
+        self.threshold = np.concatenate([leaf_thresholds, inner_thresholds])
         leaf_numbers = np.arange(leaves)
         inner_left = number[left_child[inner]]
         inner_right = number[right_child[inner]]
         left_children = np.concatenate([leaf_numbers, inner_left])
         right_children = np.concatenate([leaf_numbers, inner_right])
-        self._children = np.stack([left_children, right_children], 1).ravel()
+        self.children = np.stack([left_children, right_children], 1).ravel()
         leaf_null_right = np.zeros(leaves, dtype=bool)
         inner_null_right = nodes["missing_go_to_left"][inner] == 0
         self._null_right = np.concatenate([leaf_null_right, inner_null_right])
@@ -82,9 +89,9 @@ class Forest:
 
     def _predict(self, rows: NDArray[np.float32]) -> Floats:
         """Return the probability of class 1 for at most ROWS_PER_BATCH rows."""
-        trees = len(self._roots)
+        trees = len(self.roots)
         leaves = self._find_leaves(rows)
-        answers = self._values.take(leaves).reshape(trees, len(rows))
+        answers = self.values.take(leaves).reshape(trees, len(rows))
         # The trees are added one after another: in a different order the last bits would differ.
         total: Floats = np.add.accumulate(answers)[-1]
         return total / trees
@@ -93,24 +100,24 @@ class Forest:
         """Return the leaf of each tree for each row, tree by tree; shape (trees * n,)."""
         values = rows.ravel()
         has_nulls = bool(np.isnan(rows).any())
-        node = np.repeat(self._roots, len(rows))
+        node = np.repeat(self.roots, len(rows))
         # The index in `values` at which the row of each walk begins.
         first_values = np.arange(len(rows)) * rows.shape[1]
-        row_start = np.tile(first_values, len(self._roots))
+        row_start = np.tile(first_values, len(self.roots))
         # `leaves` has the node of every walk; `walking` has the walks that have not reached a leaf.
         leaves = node
         walking = None
         for level in range(1, self._depth + 1):
-            feature = self._feature.take(node)
+            feature = self.feature.take(node)
             value = values.take(feature + row_start)
-            threshold = self._threshold.take(node)
+            threshold = self.threshold.take(node)
             goes_right = value > threshold
             if has_nulls:
                 null_goes_right = self._null_right.take(node)
                 goes_right |= np.isnan(value) & null_goes_right
-            node = self._children.take(node + node + goes_right)
+            node = self.children.take(node + node + goes_right)
             if level % LEVELS_PER_SWEEP == 0:
-                unfinished = np.flatnonzero(node >= len(self._values))
+                unfinished = np.flatnonzero(node >= len(self.values))
                 if walking is None:
                     leaves, walking = node, unfinished
                 else:
