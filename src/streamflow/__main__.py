@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from streamflow.interrupts import repeated_until_seen
+from streamflow.interrupts import end_process, repeated_until_seen
 
 # The exit code of a shell for a command that SIGINT ended.
 INTERRUPTED_EXIT_CODE = 130
@@ -31,7 +31,7 @@ def _end_interrupted() -> NoReturn:
     # A second Ctrl-C while Python is ending kills the process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     print(INTERRUPTED, file=sys.stderr)
-    sys.exit(INTERRUPTED_EXIT_CODE)
+    end_process(INTERRUPTED_EXIT_CODE)
 
 
 if __name__ == "__main__":

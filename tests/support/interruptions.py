@@ -448,8 +448,8 @@ def judge_end(ended: Ended, how: str, good_codes: tuple[int, ...]) -> list[str]:
 def _is_interrupted(ended: Ended) -> bool:
     """Whether a command ended as Ctrl-C ends it: with one line.
 
-    Python ends with the signal instead of 130 if the interrupt came in an `exec` of a text, or in
-    its own end, after the command was done. A shell shows 130 for both.
+    Python ends with the signal instead of 130 if the interrupt came in its own end, after the
+    command was done. A shell shows 130 for both.
     """
     if ended.code == -signal.SIGINT:
         return True

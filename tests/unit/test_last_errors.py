@@ -34,6 +34,35 @@ main()
 """
 
 
+# Ctrl-C in an `exec` of a text, after which Python itself would end by the signal. A thread of a
+# compiled library is at work, and a folder waits for its deletion.
+INTERRUPTED_TEXT = """
+import atexit, hashlib, os, signal, sys, threading
+
+def hash_much():
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**30)
+
+class InterruptingFinder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "streamflow.cli.app":
+            threading.Thread(target=hash_much, daemon=True).start()
+            exec("os.kill(os.getpid(), signal.SIGINT)")
+
+sys.meta_path.insert(0, InterruptingFinder())
+from streamflow.__main__ import main
+atexit.register(print, "closed")
+main()
+"""
+
+
+def test_ctrl_c_ends_the_process_at_once_and_closes_what_is_open() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_TEXT], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (130, "closed\n")
+    assert ended.stderr == f"{INTERRUPTED}\n"
+
+
 @pytest.mark.parametrize("module", ["streamflow.cli.app", "streamflow.steps.data.simulate"])
 def test_ctrl_c_is_one_line(module: str) -> None:
     """The first module is imported before the command is known, the second by the command."""
