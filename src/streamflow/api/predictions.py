@@ -179,8 +179,11 @@ def model_name(serving: Serving) -> dict[str, Any]:
 def _prediction_entry(key_name: str, prediction: Prediction) -> dict[str, Any]:
     return {
         key_name: prediction.key,
-        **decision_values(prediction),
+        "prediction": prediction.prediction,
+        "probability": prediction.probability,
         "features_used": prediction.features,
+        # A name that is there already keeps its place.
+        **decision_values(prediction),
     }
 
 
