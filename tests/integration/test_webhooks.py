@@ -142,6 +142,17 @@ def test_an_answer_that_is_no_success_is_recorded(
     assert (first.state, first.status, second.state) == (state, status, "waiting")
 
 
+def test_an_event_that_is_refused_does_not_hold_up_the_next_one(open_with: Opened) -> None:
+    with receiver(status=400) as (address, requests):
+        platform = opened(open_with, address)
+        announce_entry(platform, make_entry(1))
+        announce_entry(platform, make_entry(2))
+        receipt = deliver_webhooks(platform)
+    assert len(requests) == 2
+    assert [sentence.rpartition(": ")[2] for sentence in receipt.failed] == ["HTTP status 400"] * 2
+    assert receipt.waiting == 2
+
+
 def test_two_processes_do_not_send_the_same_event(open_with: Opened) -> None:
     with receiver() as (address, requests):
         platform = opened(open_with, address)

@@ -17,6 +17,8 @@ from streamflow.warehouse.webhooks import WebhookDelivery
 
 LIMIT_S = 5.0  # the longest wait for the answer to one event
 ROUND_S = 10.0  # no event is sent later than this after the begin of a round
+# Answers that refuse this event only: its content or its size. The receiver takes different ones.
+REFUSALS_OF_ONE_EVENT = (400, 413, 422)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,8 @@ def deliver_webhooks(
 
     A process that dies before an attempt is recorded makes it again: a receiver sees the same id
     twice. After an attempt that fails the round ends, so that a receiver that is away costs a
-    command LIMIT_S at most. Nothing is sent while another process delivers.
+    command LIMIT_S at most. An event that the receiver refuses does not hold up those after it.
+    Nothing is sent while another process delivers.
     """
     delivered = 0
     failed: list[str] = []
@@ -51,10 +54,12 @@ def deliver_webhooks(
                 if monotonic() > end:
                     break
                 answer = _attempt(platform, delivery)
-                if not answer.is_accepted:
-                    failed.append(f"{delivery.id} ({delivery.type}): {answer.problem}")
+                if answer.is_accepted:
+                    delivered += 1
+                    continue
+                failed.append(f"{delivery.id} ({delivery.type}): {answer.problem}")
+                if answer.status not in REFUSALS_OF_ONE_EVENT:
                     break
-                delivered += 1
     deliveries = webhooks.list_deliveries(platform.connection, waiting=True)
     waiting = sum(delivery.state == "waiting" for delivery in deliveries)
     return DeliveryReceipt(delivered=delivered, failed=tuple(failed), waiting=waiting)
