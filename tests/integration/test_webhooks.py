@@ -215,6 +215,17 @@ def test_the_command_shows_and_delivers(
         delivered = called(tmp_path / "home", "webhooks", "deliver", extra=extra)
     assert len(requests) == 1
     assert delivered.stdout == "[OK] delivered 1 event; 0 waiting\n"
+    listed = json.loads(called(tmp_path / "home", "webhooks", "--json", extra=extra).stdout)
+    assert [(event["state"], event["attempts"], event["due_at"]) for event in listed] == [
+        ("delivered", 1, None)
+    ]
+    announce_entry(opened(open_with, NOBODY), make_entry(2))
+    away = {**extra, "STREAMFLOW_WEBHOOK_URL": NOBODY}
+    failed = called(tmp_path / "home", "webhooks", "deliver", extra=away)
+    assert failed.returncode == 1
+    assert failed.stdout.endswith("[FAILED] delivered 0 events; 1 waiting\n")
+    unset = called(tmp_path / "home", "webhooks", "deliver", extra=variables)
+    assert "the setting webhook_url is not set: nothing is sent" in unset.stderr
     shown = called(tmp_path / "home", "webhooks", extra=extra)
     assert "version.promoted" in shown.stdout
     assert "delivered" in shown.stdout
