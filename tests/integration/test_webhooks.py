@@ -20,9 +20,11 @@ from support.states import JANUARY_TRAINED
 from streamflow.core.promotion.ledger import Entry
 from streamflow.database import connect
 from streamflow.database.locks import WEBHOOKS, hold_lock
+from streamflow.outbound.http_post import PostAnswer
 from streamflow.platform import Platform
 from streamflow.steps.lineage.observer import StepReporter
 from streamflow.steps.promotion.promote import promote
+from streamflow.steps.stages import webhooks as stage_webhooks
 from streamflow.steps.stages.announcements import announce_drift, announce_entry
 from streamflow.steps.stages.transitions import enter_without_move, reconcile
 from streamflow.steps.stages.webhooks import DeliveryReceipt, deliver_webhooks
@@ -164,6 +166,20 @@ def test_two_processes_do_not_send_the_same_event(open_with: Opened) -> None:
             assert deliver_webhooks(platform).waiting == 1
         assert not requests
         assert deliver_webhooks(platform).delivered == 1
+
+
+def test_an_event_that_comes_during_a_round_is_sent_in_it(
+    open_with: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = opened(open_with, NOBODY)
+    announce_entry(platform, make_entry(1))
+
+    def accept(*_: object, **__: object) -> PostAnswer:
+        announce_entry(platform, make_entry(2))  # by a command that finds the lock taken
+        return PostAnswer(status=200, problem="")
+
+    monkeypatch.setattr(stage_webhooks, "post", accept)
+    assert deliver_webhooks(platform) == DeliveryReceipt(delivered=2, failed=(), waiting=0)
 
 
 def test_an_event_is_there_only_with_what_it_tells_of(open_with: Opened) -> None:

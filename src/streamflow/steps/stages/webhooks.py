@@ -50,9 +50,10 @@ def deliver_webhooks(
     if platform.settings.webhook_url is not None:
         with try_to_hold_lock(platform.connection, WEBHOOKS) as is_held:
             end = monotonic() + ROUND_S
-            for delivery in _list_due(platform) if is_held else []:
-                if monotonic() > end:
-                    break
+            # A command that finds the lock taken leaves its event to this process, so the list is
+            # read again after each attempt.
+            while is_held and monotonic() <= end and (due := _list_due(platform)):
+                delivery = due[0]
                 answer = _attempt(platform, delivery)
                 if answer.is_accepted:
                     delivered += 1
