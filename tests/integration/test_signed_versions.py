@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.signing_keys import private_pem, public_pem
 from support.states import JANUARY_TRAINED
 
+from streamflow.core.versions.version_signature import make_key_id, read_private_key
 from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, SettingsInvalid
 from streamflow.platform import Platform
@@ -63,3 +65,38 @@ def test_only_a_version_that_a_trusted_key_signed_answers(
     missing = open_with(trusted_keys=tmp_path / "nowhere.pem")
     with pytest.raises(SettingsInvalid, match="'trusted_keys': .*: No such file"):
         load_answering(missing, version)
+
+
+@pytest.mark.state(JANUARY_TRAINED)
+def test_a_version_that_would_not_answer_does_not_come_into_production(
+    open_with: Opened, tmp_path: Path
+) -> None:
+    ours, theirs = write_keys(tmp_path / "ours"), write_keys(tmp_path / "theirs")
+    trusted = {"trusted_keys": ours["trusted_keys"]}
+    for settings in (trusted, {**trusted, "signing_key": theirs["signing_key"]}):
+        platform = open_with(**settings)
+        with pytest.raises(ArtifactUntrusted, match=r"no key of .*public\.pem signed it"):
+            promote(platform, 1, force=True, why="an emergency")
+        assert version_number_in_stage(platform, "Production") is None
+        assert not ledger.entries(platform.connection)
+    assert promote(open_with(**ours), 1, force=True, why="signed").decision == "promoted"
+
+
+@pytest.mark.state(JANUARY_TRAINED)
+def test_a_row_in_the_place_of_our_signature_and_an_open_key_are_noticed(
+    open_with: Opened, tmp_path: Path
+) -> None:
+    files = write_keys(tmp_path / "ours")
+    files["signing_key"].chmod(0o644)
+    notes: list[str] = []
+    platform = replace(open_with(**files), notify=notes.append)
+    key_id = make_key_id(read_private_key(files["signing_key"].read_bytes()).public_key())
+    platform.connection.execute(
+        "INSERT INTO streamflow.version_signature (run_id, model, version, key_id, signature)"
+        " VALUES (%s, %s, 1, %s, 'Zm9yZ2Vk')",
+        [platform.models.version(1).run_id, platform.catalog.model, key_id],
+    )
+    with pytest.raises(ArtifactUntrusted, match=f"{key_id} of your key, but this key did not"):
+        promote(platform, 1, to="staging")
+    assert version_number_in_stage(platform, "Staging") is None
+    assert [note for note in notes if "chmod 600" in note]

@@ -20,9 +20,11 @@ from support.states import JANUARY_TRAINED
 from streamflow.core.promotion.ledger import Entry
 from streamflow.database import connect
 from streamflow.database.locks import WEBHOOKS, hold_lock
+from streamflow.outbound.http_post import PostAnswer
 from streamflow.platform import Platform
 from streamflow.steps.lineage.observer import StepReporter
 from streamflow.steps.promotion.promote import promote
+from streamflow.steps.stages import webhooks as stage_webhooks
 from streamflow.steps.stages.announcements import announce_drift, announce_entry
 from streamflow.steps.stages.transitions import enter_without_move, reconcile
 from streamflow.steps.stages.webhooks import DeliveryReceipt, deliver_webhooks
@@ -142,6 +144,17 @@ def test_an_answer_that_is_no_success_is_recorded(
     assert (first.state, first.status, second.state) == (state, status, "waiting")
 
 
+def test_an_event_that_is_refused_does_not_hold_up_the_next_one(open_with: Opened) -> None:
+    with receiver(status=400) as (address, requests):
+        platform = opened(open_with, address)
+        announce_entry(platform, make_entry(1))
+        announce_entry(platform, make_entry(2))
+        receipt = deliver_webhooks(platform)
+    assert len(requests) == 2
+    assert [sentence.rpartition(": ")[2] for sentence in receipt.failed] == ["HTTP status 400"] * 2
+    assert receipt.waiting == 2
+
+
 def test_two_processes_do_not_send_the_same_event(open_with: Opened) -> None:
     with receiver() as (address, requests):
         platform = opened(open_with, address)
@@ -153,6 +166,20 @@ def test_two_processes_do_not_send_the_same_event(open_with: Opened) -> None:
             assert deliver_webhooks(platform).waiting == 1
         assert not requests
         assert deliver_webhooks(platform).delivered == 1
+
+
+def test_an_event_that_comes_during_a_round_is_sent_in_it(
+    open_with: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = opened(open_with, NOBODY)
+    announce_entry(platform, make_entry(1))
+
+    def accept(*_: object, **__: object) -> PostAnswer:
+        announce_entry(platform, make_entry(2))  # by a command that finds the lock taken
+        return PostAnswer(status=200, problem="")
+
+    monkeypatch.setattr(stage_webhooks, "post", accept)
+    assert deliver_webhooks(platform) == DeliveryReceipt(delivered=2, failed=(), waiting=0)
 
 
 def test_an_event_is_there_only_with_what_it_tells_of(open_with: Opened) -> None:
@@ -204,6 +231,17 @@ def test_the_command_shows_and_delivers(
         delivered = called(tmp_path / "home", "webhooks", "deliver", extra=extra)
     assert len(requests) == 1
     assert delivered.stdout == "[OK] delivered 1 event; 0 waiting\n"
+    listed = json.loads(called(tmp_path / "home", "webhooks", "--json", extra=extra).stdout)
+    assert [(event["state"], event["attempts"], event["due_at"]) for event in listed] == [
+        ("delivered", 1, None)
+    ]
+    announce_entry(opened(open_with, NOBODY), make_entry(2))
+    away = {**extra, "STREAMFLOW_WEBHOOK_URL": NOBODY}
+    failed = called(tmp_path / "home", "webhooks", "deliver", extra=away)
+    assert failed.returncode == 1
+    assert failed.stdout.endswith("[FAILED] delivered 0 events; 1 waiting\n")
+    unset = called(tmp_path / "home", "webhooks", "deliver", extra=variables)
+    assert "the setting webhook_url is not set: nothing is sent" in unset.stderr
     shown = called(tmp_path / "home", "webhooks", extra=extra)
     assert "version.promoted" in shown.stdout
     assert "delivered" in shown.stdout

@@ -241,6 +241,8 @@ def test_a_changed_copy_keeps_the_defaults_of_the_catalog_and_reads_nothing_agai
         "https://",
         "example.com/lineage",
         "https://me:secret@example.com",
+        "https://example.com:secret/hook",
+        "https://example.com:70000/secret",
         "https://example.com/a b",
         "https://example.com/secret\r\nHost: other",
     ],

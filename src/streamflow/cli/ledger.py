@@ -183,8 +183,8 @@ def reconcile(
         _reconcile_for_ever(call, every)
     with call.platform() as platform:
         receipt = step(platform)
+        show(receipt, as_json=as_json, text=lifecycle_receipts.reconcile)
         deliver_after_step(platform)
-    show(receipt, as_json=as_json, text=lifecycle_receipts.reconcile)
 
 
 def _reconcile_for_ever(call: Invocation, interval_s: int) -> NoReturn:
@@ -201,9 +201,9 @@ def _reconcile_for_ever(call: Invocation, interval_s: int) -> NoReturn:
         try:
             with call.platform() as platform:
                 receipt = step(platform)
+                for entry in receipt.entered:
+                    print_text(lifecycle_receipts.entry(entry))
                 deliver_after_step(platform)
-            for entry in receipt.entered:
-                print_text(lifecycle_receipts.entry(entry))
             problems = receipt.unsettled
         except StreamflowError as error:
             problems = (f"error: {error.message}",)

@@ -47,14 +47,21 @@ def webhooks(
 
     with invocation(context).platform() as platform:
         if action == "deliver":
+            if platform.settings.webhook_url is None:
+                platform.notify("the setting webhook_url is not set: nothing is sent")
             receipt = deliver_webhooks(platform)
             show(receipt, as_json=as_json, text=_format_receipt)
             raise typer.Exit(int(bool(receipt.failed)))
         deliveries = list_deliveries(platform.connection)
     if as_json:
-        show(deliveries, as_json=True, text=str)
+        show([_list_values(delivery) for delivery in deliveries], as_json=True, text=str)
         return
     print_table("Webhooks", HEADER, [_make_row(delivery) for delivery in deliveries])
+
+
+def _list_values(delivery: WebhookDelivery) -> dict[str, object]:
+    """Return a delivery with what the table shows of it, too: its state and the next attempt."""
+    return {**vars(delivery), "state": delivery.state, "due_at": delivery.due_at}
 
 
 def _make_row(delivery: WebhookDelivery) -> tuple[object, ...]:
@@ -73,5 +80,6 @@ def _make_row(delivery: WebhookDelivery) -> tuple[object, ...]:
 def _format_receipt(receipt: DeliveryReceipt) -> str:
     lines = [f"  not delivered: {sentence}" for sentence in receipt.failed]
     delivered = count_of(receipt.delivered, "event")
-    lines.append(f"[OK] delivered {delivered}; {receipt.waiting} waiting")
+    verdict = "[FAILED]" if receipt.failed else "[OK]"
+    lines.append(f"{verdict} delivered {delivered}; {receipt.waiting} waiting")
     return "\n".join(lines)

@@ -43,7 +43,9 @@ class LineageReceiver:
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Write and send one event. A receiver that fails gets no more events."""
-        line = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+        text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        # A path whose bytes are no UTF-8 has half surrogates. JSON writes them as \udce9, too.
+        line = text.encode(errors="backslashreplace")
         if self._file is not None:
             self._append(self._file, line + b"\n")
         if self._url is not None:
@@ -52,8 +54,11 @@ class LineageReceiver:
     def _append(self, file: Path, line: bytes) -> None:
         """Append one line by one write, so that lines of several processes do not mix."""
         try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            # To open a named pipe that nobody reads is an error then. Otherwise it waits for ever.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+            descriptor = os.open(file, flags, 0o644)
             try:
+                os.set_blocking(descriptor, True)
                 written = os.write(descriptor, line)
             finally:
                 os.close(descriptor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
@@ -70,9 +70,19 @@ def _require_http(address: str) -> str:
         raise PydanticCustomError("not_http", "expected an address of http or https with a host")
     if "@" in url.netloc:
         raise PydanticCustomError("credentials", "the address names a user or a password")
+    if not _has_usable_port(url):
+        raise PydanticCustomError("port", "the port of the address is no number up to 65535")
     if not address.isascii() or any(character.isspace() for character in address):
         raise PydanticCustomError("characters", "an address has no blanks and only ASCII letters")
     return address
+
+
+def _has_usable_port(url: SplitResult) -> bool:
+    try:
+        _ = url.port
+    except ValueError:  # its text shows the port, which may be a part of a secret
+        return False
+    return True
 
 
 def _require_secret_http(address: SecretStr) -> SecretStr:

@@ -51,11 +51,14 @@ class VersionSignature:
 
 def read_private_key(pem: bytes) -> Ed25519PrivateKey:
     """Return the key of a PEM file without a password. Raises ValueError for anything else."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         key = load_pem_private_key(pem, password=None)
+    except UnsupportedAlgorithm as exc:
+        raise ValueError("its key is not of the kind Ed25519") from exc
     except (TypeError, ValueError) as exc:
         raise ValueError("it is not a private key in PEM without a password") from exc
     if not isinstance(key, Ed25519PrivateKey):
@@ -65,6 +68,7 @@ def read_private_key(pem: bytes) -> Ed25519PrivateKey:
 
 def read_public_keys(pem: bytes) -> list[Ed25519PublicKey]:
     """Return each public key of a PEM file. Raises ValueError unless there is at least one."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -72,6 +76,8 @@ def read_public_keys(pem: bytes) -> list[Ed25519PublicKey]:
     for block in PEM_BLOCK.findall(pem):
         try:
             key = load_pem_public_key(block)
+        except UnsupportedAlgorithm as exc:
+            raise ValueError("one of its keys is not of the kind Ed25519") from exc
         except ValueError as exc:
             raise ValueError("it holds something else than public keys in PEM") from exc
         if not isinstance(key, Ed25519PublicKey):

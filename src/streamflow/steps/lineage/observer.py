@@ -54,7 +54,8 @@ class StepReporter:
         if not self._depth and platform.settings.webhook_url is not None:
             from streamflow.steps.stages.webhooks import deliver_after_step
 
-            deliver_after_step(platform)
+            with stopping_no_step(platform, "webhooks are not delivered"):
+                deliver_after_step(platform)
 
     @contextmanager
     def _report_run(
@@ -108,10 +109,8 @@ class StepReporter:
         from streamflow.steps.lineage.step_data import describe_step
 
         data = StepData()
-        try:
+        with stopping_no_step(platform, f"lineage of {step} names no datasets"):
             data = describe_step(step, platform, receipt, arguments)
-        except StreamflowError as exc:
-            platform.notify(f"lineage of {step} names no datasets: {exc.message}")
         self._report("COMPLETE", platform, run, data)
 
     def _report_failure(
@@ -125,9 +124,24 @@ class StepReporter:
     def _report(self, kind: EventType, platform: Platform, run: StepRun, data: StepData) -> None:
         from streamflow.outbound.lineage_events import make_event
 
-        if self._receiver is None:
-            self._receiver = open_receiver(platform)
-        self._receiver.take(make_event(kind, self._clock(), run, data))
+        with stopping_no_step(platform, f"lineage of {run.job} is not written"):
+            if self._receiver is None:
+                self._receiver = open_receiver(platform)
+            self._receiver.take(make_event(kind, self._clock(), run, data))
+
+
+@contextmanager
+def stopping_no_step(platform: Platform, consequence: str) -> Iterator[None]:
+    """Say in one line what an error in the block leads to, and go on.
+
+    The step has committed, or has an error of its own. An error here must change neither: a caller
+    that tries the step again would do its work twice.
+    """
+    try:
+        yield
+    except Exception as exc:  # noqa: BLE001
+        reason = exc.message if isinstance(exc, StreamflowError) else type(exc).__name__
+        platform.notify(f"{consequence}: {reason}")
 
 
 def is_lineage_wanted(settings: Settings) -> bool:

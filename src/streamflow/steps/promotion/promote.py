@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from streamflow.core.promotion.ledger import Entry
+from streamflow.core.promotion.ledger import PRODUCTION, Entry
 from streamflow.errors import VersionMissing
 from streamflow.models.registry import ModelVersion
 from streamflow.platform import Platform
@@ -15,7 +15,7 @@ from streamflow.receipt import Receipt
 from streamflow.steps.observed import observed
 from streamflow.steps.promotion.gate import Examination, examine
 from streamflow.steps.stages.requester import COMMAND_LINE, Requester
-from streamflow.steps.stages.signing import sign_version
+from streamflow.steps.stages.signing import require_signature_to_answer, sign_version
 from streamflow.steps.stages.transitions import (
     enter_without_move,
     move_to_stage,
@@ -138,10 +138,14 @@ def _carry_out(
     A version that is in the stage already is signed, too, if it was not.
 
     Raises:
-        SettingsInvalid: The key that signs versions cannot be read. Nothing is moved.
+        SettingsInvalid: The key that signs versions, or a trusted key, cannot be read.
+        ArtifactUntrusted: The version would not answer in Production, because no trusted key
+            signed it. In both cases nothing is moved.
     """
     if not receipt.refused:
         sign_version(platform, version)
+        if receipt.stage == PRODUCTION:
+            require_signature_to_answer(platform, version)
     promotion = Move(
         who=requester.name,
         model=receipt.model,

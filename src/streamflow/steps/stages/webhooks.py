@@ -17,6 +17,8 @@ from streamflow.warehouse.webhooks import WebhookDelivery
 
 LIMIT_S = 5.0  # the longest wait for the answer to one event
 ROUND_S = 10.0  # no event is sent later than this after the begin of a round
+# Answers that refuse this event only: its content or its size. The receiver takes different ones.
+REFUSALS_OF_ONE_EVENT = (400, 413, 422)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,21 +42,25 @@ def deliver_webhooks(
 
     A process that dies before an attempt is recorded makes it again: a receiver sees the same id
     twice. After an attempt that fails the round ends, so that a receiver that is away costs a
-    command LIMIT_S at most. Nothing is sent while another process delivers.
+    command LIMIT_S at most. An event that the receiver refuses does not hold up those after it.
+    Nothing is sent while another process delivers.
     """
     delivered = 0
     failed: list[str] = []
     if platform.settings.webhook_url is not None:
         with try_to_hold_lock(platform.connection, WEBHOOKS) as is_held:
             end = monotonic() + ROUND_S
-            for delivery in _list_due(platform) if is_held else []:
-                if monotonic() > end:
-                    break
+            # A command that finds the lock taken leaves its event to this process, so the list is
+            # read again after each attempt.
+            while is_held and monotonic() <= end and (due := _list_due(platform)):
+                delivery = due[0]
                 answer = _attempt(platform, delivery)
-                if not answer.is_accepted:
-                    failed.append(f"{delivery.id} ({delivery.type}): {answer.problem}")
+                if answer.is_accepted:
+                    delivered += 1
+                    continue
+                failed.append(f"{delivery.id} ({delivery.type}): {answer.problem}")
+                if answer.status not in REFUSALS_OF_ONE_EVENT:
                     break
-                delivered += 1
     deliveries = webhooks.list_deliveries(platform.connection, waiting=True)
     waiting = sum(delivery.state == "waiting" for delivery in deliveries)
     return DeliveryReceipt(delivered=delivered, failed=tuple(failed), waiting=waiting)

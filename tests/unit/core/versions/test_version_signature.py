@@ -22,6 +22,15 @@ from streamflow.core.versions.version_signature import (
 CONTENT = SignedContent(model="churn", version=3, run_id="r1", passport_digest="a" * 64)
 KEY, OTHER_KEY = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 CURVE_KEY = generate_private_key(SECP256R1())
+# Keys whose kind has the unknown number 1.2.3.4, as a key of a future kind has for this library.
+UNKNOWN_PRIVATE = b"""-----BEGIN PRIVATE KEY-----
+MCwCAQAwBQYDKgMEBCB4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eA==
+-----END PRIVATE KEY-----
+"""
+UNKNOWN_PUBLIC = b"""-----BEGIN PUBLIC KEY-----
+MCowBQYDKgMEAyEAeHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=
+-----END PUBLIC KEY-----
+"""
 
 
 @pytest.mark.parametrize(
@@ -53,9 +62,13 @@ def test_a_file_that_holds_no_such_key_is_refused() -> None:
             read_private_key(pem)
     with pytest.raises(ValueError, match="not of the kind Ed25519"):
         read_private_key(private_pem(CURVE_KEY))
+    with pytest.raises(ValueError, match="not of the kind Ed25519"):
+        read_private_key(UNKNOWN_PRIVATE)
     with pytest.raises(ValueError, match="no public key"):
         read_public_keys(b"text")
     with pytest.raises(ValueError, match="something else"):
         read_public_keys(public_pem(KEY) + private_pem(OTHER_KEY))
     with pytest.raises(ValueError, match="not of the kind Ed25519"):
         read_public_keys(public_pem(CURVE_KEY))
+    with pytest.raises(ValueError, match="one of its keys is not of the kind Ed25519"):
+        read_public_keys(public_pem(KEY) + UNKNOWN_PUBLIC)
