@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,6 +126,27 @@ def test_a_key_that_is_a_number_is_a_number_in_every_request(tmp_path: Path) -> 
     assert schemas["KeyRequest"]["properties"]["user_id"]["type"] == "integer"
     assert schemas["InvocationRecord"]["properties"]["user_id"]["type"] == "integer"
     assert schemas["InputTensor"]["properties"]["datatype"]["const"] == "INT64"
+
+
+def list_schemas(described: Any, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A schema, and all schemas that it has inside."""
+    if isinstance(described, list):
+        for part in described:
+            yield from list_schemas(part, schemas)
+    elif isinstance(described, dict):
+        yield described
+        name = described.get("$ref", "").rpartition("/")[2]
+        yield from list_schemas([*described.values(), schemas.get(name)], schemas)
+
+
+def test_every_list_of_a_request_has_a_limit() -> None:
+    """Else a body of 1 MB has 500,000 mistakes, and to list them takes seconds."""
+    written = document()
+    bodies = [operation.get("requestBody") for operation in operations(written).values()]
+    schemas = list_schemas(bodies, written["components"]["schemas"])
+    lists = [schema for schema in schemas if schema.get("type") == "array"]
+    assert len(lists) > 10
+    assert all("maxItems" in schema for schema in lists)
 
 
 def test_a_list_has_a_limit_of_its_own_and_no_depth_that_fails() -> None:
