@@ -75,6 +75,9 @@ def test_every_operation_has_its_id_its_group_and_its_own_statuses() -> None:
             assert form == "application/json" or status == "200", (name, status)
             is_refusal = "Refusal" in str(answer["content"])
             assert is_refusal == (status != "200" and answer["description"] != "not ready")
+        # An operation that asks for a key refuses every request while the keys are unknown.
+        if "401" in operation["responses"]:
+            assert "Refusal" in str(operation["responses"]["503"]), name
     assert "ValidationError" not in str(written), "this is FastAPI's answer, not ours"
 
 
