@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,10 +10,16 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+from fastapi.testclient import TestClient
 
 from streamflow.api.app import create_app
 from streamflow.api.endpoint_scopes import OPEN_PATHS
+from streamflow.api.inference_schema import build_inference_request
 from streamflow.api.operations import MEANINGS, TAGS
+from streamflow.api.schema import describe_mistakes
 from streamflow.api.state import ServingState
 from streamflow.api.strict_json import MAX_CONTAINERS, loads
 from streamflow.catalog import DEFAULT_PATH, Catalog, load_catalog
@@ -129,6 +136,32 @@ def test_a_key_that_is_a_number_is_a_number_in_every_request(tmp_path: Path) -> 
     assert schemas["KeyRequest"]["properties"]["user_id"]["type"] == "integer"
     assert schemas["InvocationRecord"]["properties"]["user_id"]["type"] == "integer"
     assert schemas["InputTensor"]["properties"]["datatype"]["const"] == "INT64"
+
+
+def test_a_body_without_its_type_is_refused_by_a_sentence_that_says_what_to_send() -> None:
+    """The clients of KServe and of Triton send no type by themselves."""
+
+    async def infer(body: Any) -> None:
+        """Take a request."""
+
+    infer.__annotations__["body"] = build_inference_request(load_catalog(None), 1)
+    app = FastAPI()
+    app.post("/")(infer)
+
+    @app.exception_handler(RequestValidationError)
+    async def answer(_: Request, error: RequestValidationError) -> PlainTextResponse:
+        return PlainTextResponse(describe_mistakes(error), status_code=422)
+
+    tensor = {"name": "user_id", "datatype": "BYTES", "shape": [1], "data": ["a"]}
+    content = json.dumps({"inputs": [tensor]})
+    client = TestClient(app)
+    assert client.post(
+        "/", content=content, headers={"Content-Type": "application/json"}
+    ).is_success
+    for headers in ({}, {"Content-Type": "text/plain"}):
+        refused = client.post("/", content=content, headers=headers).text
+        assert refused == "body: send it with the header 'Content-Type: application/json'"
+    assert client.post("/").text == "body: Field required"
 
 
 def list_schemas(described: Any, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
