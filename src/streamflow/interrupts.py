@@ -33,16 +33,17 @@ def repeated_until_seen() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    signal.signal(signal.SIGINT, _raise_interrupt)
+    # The alarm kills the process where it has no handler, so it has ours before the timer starts.
     former_alarm = signal.signal(signal.SIGALRM, _raise_again_if_lost)
     former_hook = sys.unraisablehook
     sys.unraisablehook = _hide_lost_interrupt
     try:
+        signal.signal(signal.SIGINT, _raise_interrupt)
         yield
     finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         stop_repeating()
         signal.signal(signal.SIGALRM, former_alarm)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.unraisablehook = former_hook
 
 
@@ -57,6 +58,7 @@ def end_process(code: int) -> NoReturn:
     After Ctrl-C, threads of compiled libraries can still be at work. They crash the process if
     Python deletes what they use. Files and folders are closed and deleted as usual.
     """
+    stop_repeating()
     _exit_codes.append(code)
     sys.exit(code)
 
@@ -64,20 +66,23 @@ def end_process(code: int) -> NoReturn:
 # Python calls the functions that are registered first at last.
 @atexit.register
 def _leave_memory_alone() -> None:
-    if _exit_codes:
-        with suppress(OSError):  # nobody reads the output any more
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(_exit_codes[0])
+    if not _exit_codes:
+        return
+    for stream in (sys.stdout, sys.stderr):
+        # Nobody reads the output any more, or the command was started without it.
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(_exit_codes[0])
 
 
 def _raise_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    signal.setitimer(signal.ITIMER_REAL, REPEAT_AFTER_S)
+    # Only this function starts the timer. An alarm that comes while the timer is being stopped
+    # must not start it again.
+    signal.setitimer(signal.ITIMER_REAL, REPEAT_AFTER_S, REPEAT_AFTER_S)
     raise KeyboardInterrupt
 
 
 def _raise_again_if_lost(_number: int, _frame: FrameType | None) -> None:
-    signal.setitimer(signal.ITIMER_REAL, REPEAT_AFTER_S)
     # Python calls this function in the main thread between two instructions. While code there
     # closes what it used, because of the interrupt, Python still holds the interrupt for it.
     if not is_caused_by_interrupt(sys.exception()):

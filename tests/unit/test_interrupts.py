@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 import weakref
@@ -136,6 +137,25 @@ def test_an_interrupt_that_was_dealt_with_is_not_raised_again() -> None:
         except KeyboardInterrupt:
             stop_repeating()
         time.sleep(3 * REPEAT_AFTER_S)
+
+
+def test_an_alarm_that_was_on_its_way_does_not_start_the_timer_again() -> None:
+    with repeated_until_seen():
+        try:
+            press_ctrl_c()
+        except KeyboardInterrupt:
+            stop_repeating()
+            signal.raise_signal(signal.SIGALRM)
+        time.sleep(3 * REPEAT_AFTER_S)
+
+
+def test_a_command_without_an_output_ends_with_its_code_and_without_a_traceback() -> None:
+    program = "from streamflow.interrupts import end_process; end_process(130)"
+    command = 'exec "$0" -c "$1" >&-'
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, program], capture_output=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (130, b"")
 
 
 def test_an_ignored_interrupt_stays_ignored() -> None:

@@ -44,7 +44,7 @@ class ReadyAnswer(BaseModel):
 
     status: Literal["ready", "not ready"] = Field(description="ready, or not ready with reasons")
     reasons: list[str] = Field(
-        description="why the API cannot predict; a caller without a required key sees only the part"
+        description="why the API cannot predict; without a required key, only the subject of each"
     )
     notes: list[str] = Field(description="what somebody should check")
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Path, Request, Response
 from starlette.exceptions import HTTPException
 
 from streamflow import __version__
+from streamflow.api.answers import Refusal
 from streamflow.api.inference_schema import (
     OUTPUTS,
     InferenceAnswer,
@@ -109,7 +110,8 @@ def _add_model(app: FastAPI, state: ServingState) -> None:
             "outputs": outputs,
         }
 
-    not_ready = {"model": ModelReadyAnswer, "description": "not ready"}
+    # While the keys cannot be read, 503 is a refusal, as for every path that asks for a key.
+    not_ready = {"model": ModelReadyAnswer | Refusal, "description": "not ready, or refused"}
 
     @app.get(
         "/v2/models/{model_name}/ready",

@@ -179,7 +179,7 @@ def build_inference_request(catalog: Catalog, max_ids: int) -> type[BaseModel]:
     )
     inputs = Field(min_length=1, max_length=1, description="the one tensor that the model reads")
     identifier = optional_field("an id that the answer repeats", max_length=256)
-    outputs = optional_field("the tensors of the answer; without it, all")
+    outputs = optional_field("the tensors of the answer; without it, all", max_length=len(OUTPUTS))
     fields: dict[str, Any] = {
         "id": (str, identifier),
         "parameters": (Parameters, optional_field(PARAMETERS)),

@@ -78,7 +78,7 @@ def _build_split(catalog: Catalog, max_ids: int) -> Any:
     column: Any = Literal[catalog.entity.key]
     columns = Field(min_length=1, max_length=1, description="the name of the key, and no other")
     data = Field(min_length=1, max_length=max_ids, description="one row for each key")
-    index = optional_field("the index of the frame; it is not read")
+    index = optional_field("the index of the frame; it is not read", max_length=max_ids)
     fields: dict[str, Any] = {
         "columns": (list[column], columns),
         "data": (list[row], data),

@@ -200,6 +200,9 @@ def _as_of_field() -> Any:
 
 def describe_mistakes(error: RequestValidationError) -> str:
     """Return what is wrong with a request, in one line."""
+    # FastAPI does not parse a body whose header does not say that it is JSON.
+    if isinstance(error.body, bytes):
+        return "body: send it with the header 'Content-Type: application/json'"
     mistakes = []
     for detail in error.errors()[:MAX_MISTAKES]:
         location = ".".join(map(str, detail["loc"]))

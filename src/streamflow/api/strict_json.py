@@ -1,7 +1,7 @@
 """The routes of the API, and their strict reader of JSON request bodies.
 
 The reader refuses a key that stands twice in an object, NaN and infinite numbers, half of a
-character (a lone surrogate), and too many nested objects and arrays.
+character (a lone surrogate), and too many objects, arrays and keys of an object.
 """
 
 from __future__ import annotations
@@ -20,6 +20,11 @@ from starlette.types import Receive, Scope, Send
 # The limit of objects and arrays in one body. Most endpoints take at most three. The number also
 # limits how deep they can be nested.
 MAX_CONTAINERS = 16
+
+# The limit of keys in one object. No request has more than five, besides parameters of extensions.
+# Without it, a body of 1 MB can have a mistake for each of 100,000 keys, and to list them holds up
+# all requests.
+MAX_KEYS = 64
 
 # A string of JSON. It matches every text that begins with a quotation mark, so the search never
 # tries again at the same position.
@@ -77,6 +82,8 @@ def _may_have_surrogates(text: str) -> bool:
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_KEYS:
+        raise _decode_error("an object has too many keys")
     members = dict(pairs)
     if len(members) != len(pairs):
         raise _decode_error("an object has the same key twice")

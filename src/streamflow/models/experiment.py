@@ -62,7 +62,9 @@ def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | N
         )
     experiment_id: str = experiment.experiment_id
     if KIND_TAG not in experiment.tags:  # an earlier release made it
-        client.set_experiment_tag(experiment_id, KIND_TAG, MODEL_TRAINING)
+        # Only MLflow's pages read the tag. MLflow fails if a concurrent run sets it too.
+        with suppress(MlflowException):
+            client.set_experiment_tag(experiment_id, KIND_TAG, MODEL_TRAINING)
     return experiment_id
 
 

@@ -73,7 +73,7 @@ class InstallationSettings(BaseSettings):
     api_host: str = setting("127.0.0.1", "the address that the API binds to")
     api_port: int = port(8000, "the API")
     api_workers: int = setting(1, "the number of processes that answer requests", ge=1, le=64)
-    api_max_ids: int = setting(1000, "the most ids of one 'POST /predict/batch'", ge=1)
+    api_max_ids: int = setting(1000, "the most ids of one request", ge=1)
     api_max_waiting: int = setting(
         1000, "the most ids that may wait in a process; further requests get 503", ge=1
     )

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.api.strict_json import MAX_CONTAINERS, loads
+from streamflow.api.strict_json import MAX_CONTAINERS, MAX_KEYS, loads
 from streamflow.core.serving.api_keys import ApiKey, make_key, parse_key
 from streamflow.settings import load_settings
 from streamflow.web.body_limit import BodyLimit
@@ -145,6 +145,14 @@ def test_nesting_is_bounded_and_brackets_in_text_are_text(text: str, depth: int)
     with pytest.raises(json.JSONDecodeError, match="too many objects and arrays"):
         loads(text.encode())
     assert loads(json.dumps({"a": text, '"': "[" * 50}).encode()) == {"a": text, '"': "[" * 50}
+
+
+def test_the_keys_of_an_object_are_bounded() -> None:
+    """Else a body of 1 MB has 100,000 mistakes, and to list them takes seconds."""
+    allowed = {f"{number}": None for number in range(MAX_KEYS)}
+    assert loads(json.dumps(allowed).encode()) == allowed
+    with pytest.raises(json.JSONDecodeError, match="too many keys"):
+        loads(json.dumps({"a": {**allowed, "b": None}}).encode())
 
 
 def test_a_body_that_is_too_large_and_has_no_end_is_read_slowly() -> None:

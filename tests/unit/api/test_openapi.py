@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+from fastapi.testclient import TestClient
 
 from streamflow.api.app import create_app
 from streamflow.api.endpoint_scopes import OPEN_PATHS
+from streamflow.api.inference_schema import build_inference_request
 from streamflow.api.operations import MEANINGS, TAGS
+from streamflow.api.schema import describe_mistakes
 from streamflow.api.state import ServingState
 from streamflow.api.strict_json import MAX_CONTAINERS, loads
 from streamflow.catalog import DEFAULT_PATH, Catalog, load_catalog
@@ -74,6 +82,9 @@ def test_every_operation_has_its_id_its_group_and_its_own_statuses() -> None:
             assert form == "application/json" or status == "200", (name, status)
             is_refusal = "Refusal" in str(answer["content"])
             assert is_refusal == (status != "200" and answer["description"] != "not ready")
+        # An operation that asks for a key refuses every request while the keys are unknown.
+        if "401" in operation["responses"]:
+            assert "Refusal" in str(operation["responses"]["503"]), name
     assert "ValidationError" not in str(written), "this is FastAPI's answer, not ours"
 
 
@@ -125,6 +136,53 @@ def test_a_key_that_is_a_number_is_a_number_in_every_request(tmp_path: Path) -> 
     assert schemas["KeyRequest"]["properties"]["user_id"]["type"] == "integer"
     assert schemas["InvocationRecord"]["properties"]["user_id"]["type"] == "integer"
     assert schemas["InputTensor"]["properties"]["datatype"]["const"] == "INT64"
+
+
+def test_a_body_without_its_type_is_refused_by_a_sentence_that_says_what_to_send() -> None:
+    """The clients of KServe and of Triton send no type by themselves."""
+
+    async def infer(body: Any) -> None:
+        """Take a request."""
+
+    infer.__annotations__["body"] = build_inference_request(load_catalog(None), 1)
+    app = FastAPI()
+    app.post("/")(infer)
+
+    @app.exception_handler(RequestValidationError)
+    async def answer(_: Request, error: RequestValidationError) -> PlainTextResponse:
+        return PlainTextResponse(describe_mistakes(error), status_code=422)
+
+    tensor = {"name": "user_id", "datatype": "BYTES", "shape": [1], "data": ["a"]}
+    content = json.dumps({"inputs": [tensor]})
+    client = TestClient(app)
+    assert client.post(
+        "/", content=content, headers={"Content-Type": "application/json"}
+    ).is_success
+    for headers in ({}, {"Content-Type": "text/plain"}):
+        refused = client.post("/", content=content, headers=headers).text
+        assert refused == "body: send it with the header 'Content-Type: application/json'"
+    assert client.post("/").text == "body: Field required"
+
+
+def list_schemas(described: Any, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A schema, and all schemas that it has inside."""
+    if isinstance(described, list):
+        for part in described:
+            yield from list_schemas(part, schemas)
+    elif isinstance(described, dict):
+        yield described
+        name = described.get("$ref", "").rpartition("/")[2]
+        yield from list_schemas([*described.values(), schemas.get(name)], schemas)
+
+
+def test_every_list_of_a_request_has_a_limit() -> None:
+    """Else a body of 1 MB has 500,000 mistakes, and to list them takes seconds."""
+    written = document()
+    bodies = [operation.get("requestBody") for operation in operations(written).values()]
+    schemas = list_schemas(bodies, written["components"]["schemas"])
+    lists = [schema for schema in schemas if schema.get("type") == "array"]
+    assert len(lists) > 10
+    assert all("maxItems" in schema for schema in lists)
 
 
 def test_a_list_has_a_limit_of_its_own_and_no_depth_that_fails() -> None:
