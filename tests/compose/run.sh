@@ -8,6 +8,8 @@ export COMPOSE_FILE=$PWD/compose.yaml COMPOSE_PROJECT_NAME=streamflow-test IMAGE
 free() { .venv/bin/python -c 'from streamflow.services.processes import free_port as p; print(*{p() for _ in range(60)})'; }
 read -r API_PORT MLFLOW_PORT PREFECT_PORT FEAST_PORT FEAST_UI_PORT POSTGRES_PORT CONSOLE_PORT _ <<<"$(free)"
 export API_PORT MLFLOW_PORT PREFECT_PORT FEAST_PORT FEAST_UI_PORT POSTGRES_PORT CONSOLE_PORT
+# Docker refuses a service more processors than the machine has.
+if [ "$(getconf _NPROCESSORS_ONLN)" = 1 ]; then export POSTGRES_CPUS=1 PREFECT_CPUS=1 API_CPUS=1; fi
 
 if docker info >/dev/null 2>&1; then
   trap 'docker compose down --volumes --remove-orphans --timeout 10' EXIT

@@ -217,7 +217,7 @@ def test_the_chart_has_the_version_of_the_package() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     with (ROOT / "pyproject.toml").open("rb") as file:
         version = tomllib.load(file)["project"]["version"]
-    assert chart["appVersion"] == version
+    assert (chart["version"], chart["appVersion"]) == (version, version)
     assert chart["kubeVersion"] == f">={KUBERNETES_VERSIONS[0]}.0-0"
 
 
@@ -413,11 +413,25 @@ def test_the_first_container_prepares_files_that_only_we_can_read_or_write(
 
 
 def test_the_object_store_is_for_mlflow_alone(everything: Rendered) -> None:
-    users = [name for name, pod in everything.pods.items() if "envFrom" in pod.container]
-    assert users == ["mlflow"]
     mlflow = everything.pods["mlflow"].container
     assert mlflow["command"][-1] == "s3://bucket/churn"
-    assert mlflow["envFrom"] == [{"secretRef": {"name": "object-store"}}]
+    assert list_services_with_secret(everything, "object-store") == {"mlflow"}
+
+
+def test_secret_settings_are_for_the_services_that_promote(
+    everything: Rendered, minimal: Rendered
+) -> None:
+    services = list_services_with_secret(everything, "streamflow-settings")
+    assert services == {"prefect", "console"}
+    assert not any("envFrom" in pod.container for pod in minimal.pods.values())
+
+
+def list_services_with_secret(rendered: Rendered, secret: str) -> set[str]:
+    """Return the services whose variables come from a secret."""
+    source = {"secretRef": {"name": secret}}
+    return {
+        name for name, pod in rendered.pods.items() if source in pod.container.get("envFrom", ())
+    }
 
 
 def test_mlflow_and_the_worker_have_the_same_volume_of_artifacts(minimal: Rendered) -> None:

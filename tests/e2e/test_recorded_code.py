@@ -25,6 +25,11 @@ DAY = ("--as-of", "2024-01-31")
 TESTS = Path(__file__).parents[1]
 GIT = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
 
+pytestmark = pytest.mark.skipif(
+    shutil.which("git") is None,
+    reason="the code of a commit is read from a git repository",
+)
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from html import unescape
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from random import Random
@@ -261,6 +262,22 @@ def test_the_process_of_a_job_writes_messages(
     assert ended.value.code == StreamflowError.exit_code
     message = json.loads(capfd.readouterr().out)
     assert "no work with the name 'dance'" in message["problem"]
+
+
+def test_a_job_whose_packages_are_missing_says_which_extra_to_install(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = platform.settings.database_url
+    assert address is not None
+    flags = {"home": str(platform.home), "database_url": address.get_secret_value()}
+    monkeypatch.setattr(job_process, "do_work", lambda *_: import_module("feast.of_nobody"))
+    monkeypatch.setitem(sys.modules, "feast", None)  # as if it were not installed
+    order = JobOrder(kind="retrain", arguments={}, subject="", who="")
+    messages: list[Message] = []
+    assert not job_process._run(flags, order, messages.append)
+    problem = messages[-1]
+    assert problem["problem"].startswith("the package feast is not installed")
+    assert "streamflow-churn[train]" in problem["remedy"]
 
 
 HOSTILE_VALUES = (

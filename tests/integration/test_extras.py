@@ -37,8 +37,24 @@ CONSOLE_REQUESTS = (
     "GET /drops",
     "GET /drops/2024-01-31",
     "GET /data",
+    "GET /snapshots",
+    "GET /training-sets",
+    "GET /training-sets/1",
+    "GET /runs",
+    "GET /work",
+    "GET /upload",
     "GET /monitoring",
     "GET /service",
+)
+# Commands that work with the default packages, where MLflow's tables are on the same PostgreSQL.
+SMALL_COMMANDS = (
+    "models",
+    f"predict {only_extra.BODY}",
+    f"explain {only_extra.BODY}",
+    "ledger",
+    "drops",
+    "catalog",
+    "keys list",
 )
 COMPARISON = "GET /versions/2/promote"
 
@@ -100,9 +116,14 @@ def test_the_console_needs_the_packages_of_console_but_to_compare_versions(
 
 
 def test_a_command_names_the_extra_that_it_misses(three_versions: Platform) -> None:
-    extras = {"train --as-of 2024-01-31": "train", "serve --port 0": "serve", "console": "console"}
-    work = work_with(three_versions, "", "command", "models", *extras)
+    extras = {
+        "train --as-of 2024-01-31": "train",
+        "serve --port 0": "serve",
+        "console": "console",
+        "snapshots": "console",
+    }
+    work = work_with(three_versions, "", "command", *SMALL_COMMANDS, *extras)
     codes = dict.fromkeys(extras, PackagesMissing.exit_code)
-    assert work.results == {"models": 0, **codes}, work.messages
+    assert work.results == {**dict.fromkeys(SMALL_COMMANDS, 0), **codes}, work.messages
     for extra in extras.values():
         assert f"Run: pip install 'streamflow-churn[{extra}]'." in work.messages

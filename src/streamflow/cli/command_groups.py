@@ -57,7 +57,10 @@ EXTRA_OF_COMMAND = {
     "explain": "serve",
     "models": "serve",
     "predict": "serve",
+    "rejects": "console",
+    "reports": "console",
     "serve": "serve",
+    "snapshots": "console",
 }
 
 # No first sentence is longer. A narrow terminal wraps the sentence, and does not cut it.

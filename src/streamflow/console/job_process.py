@@ -18,6 +18,7 @@ from typing import TextIO
 from streamflow.console.jobs import JobOrder, Message
 from streamflow.console.work import do_work
 from streamflow.errors import StreamflowError
+from streamflow.packages import explain_missing_package
 from streamflow.platform import open_platform
 from streamflow.receipt import to_json
 from streamflow.settings import inherited_environment, load_settings
@@ -95,10 +96,21 @@ def _run(
             receipt = do_work(platform, order)
             send({"receipt": json.loads(to_json(receipt))})
     except StreamflowError as error:
-        problem = f"{error.message} {error.state}".strip()
-        send({"problem": problem, "remedy": error.remedy})
+        send(_describe_problem(error))
+        return False
+    except ModuleNotFoundError as error:
+        # The pages need fewer packages than the work that is started from them.
+        explained = explain_missing_package(error, at_least="train")
+        if explained is None:
+            raise
+        send(_describe_problem(explained))
         return False
     return True
+
+
+def _describe_problem(error: StreamflowError) -> Message:
+    """Return the message that says why a job failed, and what to do."""
+    return {"problem": f"{error.message} {error.state}".strip(), "remedy": error.remedy}
 
 
 def _write_line(messages: TextIO, message: Message) -> None:
