@@ -29,6 +29,9 @@ COMMAND = (sys.executable, "-m", "streamflow.console.job_process")
 class ChildProcesses:
     """Starts the processes of jobs, and ends them when the console ends.
 
+    A process gets the environment that this process has when the object is made. Make it before a
+    platform is opened: the platform sets MLFLOW_TRACKING_URI and others, and a setting reads them.
+
     Args:
         flags: the settings that the console was started with, as text.
         command: the command line of the process.
@@ -37,6 +40,7 @@ class ChildProcesses:
     def __init__(self, flags: Mapping[str, str], command: Sequence[str] = COMMAND) -> None:
         self._flags = dict(flags)
         self._command = list(command)
+        self._environment = inherited_environment()
         self._running: subprocess.Popen[str] | None = None
 
     def launch(self, order: JobOrder, on_message: Callable[[Message], None]) -> None:
@@ -47,7 +51,7 @@ class ChildProcesses:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=inherited_environment(),
+            env=self._environment,
             start_new_session=True,
         )
         self._running = process
