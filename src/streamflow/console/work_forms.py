@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -42,9 +43,15 @@ COMMANDS = {
     "compare": "streamflow compare {version} {other}",
     "retrain": "streamflow retrain --months {months} --label-lead {lead}",
     "score": "streamflow score --as-of {day} --explain",
-    "forget": "streamflow forget {key}",
+    "forget": "streamflow forget --why {why} -- {key}",
 }
-PLACEHOLDERS = {"version": "VERSION", "other": "VERSION", "day": "DAY", "key": "KEY"}
+PLACEHOLDERS = {
+    "version": "VERSION",
+    "other": "VERSION",
+    "day": "DAY",
+    "key": "KEY",
+    "why": "REASON",
+}
 
 
 class FieldUnusable(Exception):
@@ -77,7 +84,6 @@ def _form_page(request: Request, state: ConsoleState, kind: str) -> Page:
     values = {
         name: request.query_params.get(name, default) for name, default in FORM_FIELDS[kind].items()
     }
-    shown_values = {name: value or PLACEHOLDERS.get(name, "") for name, value in values.items()}
     fields = [
         {
             "name": name,
@@ -97,10 +103,22 @@ def _form_page(request: Request, state: ConsoleState, kind: str) -> Page:
             "intro": texts.get(f"work.intro_{kind}"),
             "submit": texts.get(f"work.submit_{kind}"),
             "fields": fields,
-            "command": COMMANDS[kind].format(**shown_values),
+            "command": write_command(kind, values),
             "form_number": state.form_numbers.give_out(),
         },
     )
+
+
+def write_command(kind: str, values: Mapping[str, str]) -> str:
+    """Write the command that does the same. A value stays one argument, whatever it contains.
+
+    >>> write_command("forget", {"key": "x; reboot", "why": ""})
+    "streamflow forget --why REASON -- 'x; reboot'"
+    """
+    arguments = {
+        name: shlex.quote(value or PLACEHOLDERS.get(name, "")) for name, value in values.items()
+    }
+    return COMMANDS[kind].format(**arguments)
 
 
 def _start(
