@@ -170,7 +170,8 @@ def test_a_user_is_forgotten_and_named_nowhere(workshop: Workshop) -> None:
     assert (action.action, action.subject, action.state) == ("forget", "a user", "done")
     assert key not in to_json(list_actions(workshop.platform, limit=100))
     assert key not in " ".join(workshop.browser.log)
-    unknown = workshop.send("/work/forget", key="nobody", why="")
+    assert workshop.send("/work/forget", key=key, why="").status_code == 422
+    unknown = workshop.send("/work/forget", key="nobody", why="asked for")
     assert unknown.status_code == EntityUnknown.http_status
     rows = workshop.browser.get("/work?format=csv").text.splitlines()
     assert len(rows) == 1 + len(list_actions(workshop.platform, limit=25))

@@ -27,7 +27,7 @@ MAX_VERSION = 2**31 - 2
 FORM_FIELDS: Mapping[str, Mapping[str, str]] = {
     "reproduce": {"version": ""},
     "compare": {"version": "", "other": ""},
-    "retrain": {"months": "1", "lead": "0", "why": ""},
+    "retrain": {"months": "1", "lead": "0", "why": "asked for"},
     "score": {"day": ""},
     "forget": {"key": "", "why": ""},
 }
@@ -37,7 +37,6 @@ NUMBER_LIMITS = {
     "months": (1, MAX_MONTHS),
     "lead": (0, MAX_MONTHS),
 }
-OPTIONAL_FIELDS = ("why",)
 COMMANDS = {
     "reproduce": "streamflow reproduce {version}",
     "compare": "streamflow compare {version} {other}",
@@ -90,7 +89,6 @@ def _form_page(request: Request, state: ConsoleState, kind: str) -> Page:
             "title": texts.get(f"work.field_{name}"),
             "value": value,
             "limits": NUMBER_LIMITS.get(name),
-            "is_required": name not in OPTIONAL_FIELDS,
         }
         for name, value in values.items()
     ]
@@ -154,7 +152,7 @@ def _read_field(fields: Mapping[str, str], name: str) -> Any:
         ForeignForm: no form of ours sends such a text.
     """
     text = text_field(fields, name)
-    if not text and name not in OPTIONAL_FIELDS:
+    if not text:
         raise FieldUnusable(name)
     if name == "day":
         return _read_day(text)
