@@ -217,7 +217,10 @@ def test_one_job_runs_at_a_time_and_is_shown(workshop: Workshop) -> None:
     assert '<noscript><meta http-equiv="refresh"' in page
     assert "<script>alert" not in page
     assert HOSTILE in unescape(page)
-    busy = workshop.send("/work/reproduce", version="1")
+    hidden = workshop.fields_of("/work/score")
+    later = {**hidden, "day": "2024-01-31"}
+    token = later.pop("form_token")
+    busy = workshop.browser.post("/work/score", token, **later)
     assert busy.status_code == 409
     assert started.headers["location"] in busy.text
     assert started.headers["location"] in workshop.browser.get("/work").text
@@ -228,6 +231,8 @@ def test_one_job_runs_at_a_time_and_is_shown(workshop: Workshop) -> None:
     assert "auc 0.8000 0.7000 −0.1000 −0.1000" in text_of(ended)
     answer = workshop.browser.get(f"{started.headers['location']}?format=json")
     assert answer.json() == comparison
+    # The form that was refused because of the other job is still good.
+    assert workshop.browser.post("/work/score", token, **later).status_code == 303
     workshop.browser.state.jobs = usual
 
 

@@ -101,6 +101,16 @@ class JobBoard:
         self._jobs: dict[str, Job] = {}
         self._lock = Lock()
 
+    def require_idle(self) -> None:
+        """Refuse to go on while a job is running.
+
+        Raises:
+            JobRunning: a job is running.
+        """
+        running = self.find_running()
+        if running is not None:
+            raise JobRunning(running.order.job_id)
+
     def start(self, order: JobOrder) -> Job:
         """Start a job, and return at once.
 
@@ -108,9 +118,7 @@ class JobBoard:
             JobRunning: a different job is running.
         """
         with self._lock:
-            running = self.find_running()
-            if running is not None:
-                raise JobRunning(running.order.job_id)
+            self.require_idle()
             while len(self._jobs) >= MAX_JOBS:
                 del self._jobs[next(iter(self._jobs))]
             job = Job(order=order, started_at=datetime.now(UTC))

@@ -134,6 +134,9 @@ def _start(
         title = state.texts.get(f"work.field_{error.name}")
         lines = [state.texts.get("work.unusable", field=title)]
         return problem_page(request, state, status=422, code="field_unusable", lines=lines)
+    if kind != "forget":
+        # A form that is refused for this reason can be sent again later.
+        state.jobs.require_idle()
     state.form_numbers.use(fields.get("form_number", ""))
     who = make_requester(request, visitor, None).who
     subject = _describe_subject(kind, arguments)
