@@ -56,4 +56,4 @@ def test_a_process_reproduces_and_another_one_is_ended(
         )
         Timer(3, processes.close).start()
         processes.launch(again, messages.append)
-        assert json.loads(json.dumps(messages[-1]))["problem"].startswith("its process ended")
+        assert json.loads(json.dumps(messages[-1]))["problem"].startswith("its process was ended")

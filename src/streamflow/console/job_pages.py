@@ -109,6 +109,8 @@ def _job_page(state: ConsoleState, job_id: str) -> Page:
 
 def _live_page(texts: Texts, job: Job) -> Page:
     order = job.order
+    # Read first: a job that ends meanwhile has its receipt only after this.
+    is_running = job.is_running
     end = job.ended_at or datetime.now(UTC)
     seconds = (end - job.started_at).total_seconds()
     receipt = job.receipt or {}
@@ -123,6 +125,7 @@ def _live_page(texts: Texts, job: Job) -> Page:
         receipt=job.receipt,
         values={
             "job": job,
+            "is_running": is_running,
             "kind": order.kind,
             "seconds": formats.format_number(seconds, SECONDS_DECIMALS),
             "result": receipt,

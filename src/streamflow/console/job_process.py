@@ -1,7 +1,8 @@
 """Run one job in a process of its own, which talks to the console by lines of JSON.
 
 The console writes the order to the input of the process. The process writes each message to its
-output. If the console is gone, the job still runs to its end, and its end is recorded.
+output. A console that stops ends the process. If the console is killed, the job still runs to its
+end, and its end is recorded.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TextIO
 
-from streamflow.console.jobs import JobOrder, Message
+from streamflow.console.jobs import LOOK_AND_RETRY, JobOrder, Message
 from streamflow.console.work import do_work
 from streamflow.errors import StreamflowError
 from streamflow.platform import open_platform
@@ -58,13 +59,15 @@ class ChildProcesses:
         assert process.stdin is not None
         assert process.stdout is not None
         with process:
-            process.stdin.write(text)
-            process.stdin.close()
+            # A process that ends before it reads its order is noticed by its code.
+            with suppress(BrokenPipeError):
+                process.stdin.write(text)
+                process.stdin.close()
             for line in process.stdout:
                 on_message(json.loads(line))
         self._running = None
         if process.returncode not in (0, StreamflowError.exit_code):
-            on_message({"problem": f"its process ended with code {process.returncode}"})
+            on_message({"problem": _describe_end(process.returncode), "remedy": LOOK_AND_RETRY})
 
     def close(self) -> None:
         """End the process that is running."""
@@ -72,13 +75,22 @@ class ChildProcesses:
             self._running.terminate()
 
 
+def _describe_end(code: int) -> str:
+    """Say how a process ended that gave no result; a negative code is a signal."""
+    if code < 0:
+        return f"its process was ended by signal {-code}"
+    return f"its process ended with code {code}"
+
+
 def main() -> None:
     """Read an order, do its work, and write what happens."""
     values = json.loads(sys.stdin.read())
     order = JobOrder(**values["order"])
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as messages:
-        # What a library prints must not be taken for a message.
+    messages_stream = sys.stdout.fileno()
+    with os.fdopen(os.dup(messages_stream), "w", encoding="utf-8") as messages:
+        # What a library, or a program that it calls, prints must not be taken for a message.
         sys.stdout = sys.stderr
+        os.dup2(sys.stderr.fileno(), messages_stream)
         is_done = _run(values["flags"], order, partial(_write_line, messages))
     sys.exit(0 if is_done else StreamflowError.exit_code)
 

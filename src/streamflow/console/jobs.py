@@ -13,6 +13,7 @@ from typing import Any
 MAX_LINES = 200
 MAX_JOBS = 50
 JOB_ID_BYTES = 8
+LOOK_AND_RETRY = "The output of the console has the details. Then start the work again."
 
 
 class JobRunning(Exception):
@@ -143,6 +144,8 @@ class JobBoard:
         try:
             self._launch(job.order, job.note)
         except Exception as error:  # noqa: BLE001  # the page of the job shows it
-            job.note({"problem": f"{type(error).__name__}: {error}"})
+            job.note({"problem": f"{type(error).__name__}: {error}", "remedy": LOOK_AND_RETRY})
         finally:
+            if job.receipt is None and not job.problem:
+                job.note({"problem": "its process gave no result", "remedy": LOOK_AND_RETRY})
             job.ended_at = datetime.now(UTC)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from io import StringIO
+from time import monotonic, sleep
 
 import pytest
 
+from streamflow.console import job_process
 from streamflow.console.job_process import ChildProcesses
-from streamflow.console.jobs import JobOrder, Message
+from streamflow.console.jobs import LOOK_AND_RETRY, JobBoard, JobOrder, Message
 
 ORDER = JobOrder(kind="score", arguments={}, subject="x", who="")
 
@@ -29,3 +34,42 @@ def test_a_job_does_not_get_what_the_platform_of_the_console_sets(
     processes = ChildProcesses({}, [sys.executable, "-c", script])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://as-the-role-of-the-console")
     assert run_script(processes) == [{"line": "not set"}]
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("import os; os.close(0); os._exit(1)", "its process ended with code 1"),
+        ("import sys; sys.stdin.read()", "its process gave no result"),
+        (
+            "import os, sys; sys.stdin.read(); os.kill(os.getpid(), 9)",
+            "its process was ended by signal 9",
+        ),
+        ("import sys; sys.stdin.read(); print('no message')", "JSONDecodeError"),
+    ],
+)
+def test_a_job_without_a_result_has_failed_and_says_what_to_do(script: str, problem: str) -> None:
+    job = JobBoard(ChildProcesses({}, [sys.executable, "-c", script]).launch).start(ORDER)
+    end = monotonic() + 20
+    while job.is_running and monotonic() < end:
+        sleep(0.01)
+    assert job.problem.startswith(problem)
+    assert job.remedy == LOOK_AND_RETRY
+
+
+def test_what_a_called_program_prints_is_no_message(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def work(*_: object) -> bool:
+        os.system("echo from a program")  # noqa: S605
+        return True
+
+    monkeypatch.setattr(job_process, "_run", work)
+    monkeypatch.setattr(sys, "stdin", StringIO(json.dumps({"flags": {}, "order": ORDER.values})))
+    monkeypatch.setattr(sys, "stdout", sys.__stdout__)
+    monkeypatch.setattr(sys, "stderr", sys.__stderr__)
+    with pytest.raises(SystemExit):
+        job_process.main()
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "from a program" in printed.err
