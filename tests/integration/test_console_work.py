@@ -191,7 +191,10 @@ def test_one_job_runs_at_a_time_and_is_shown(workshop: Workshop) -> None:
         "levels": [
             {
                 "name": "code",
-                "differences": [{"what": HOSTILE, "recorded": None, "now": "b", "note": ""}],
+                "differences": [
+                    {"what": HOSTILE, "recorded": None, "now": "b", "note": f"note {number}"}
+                    for number in range(30)
+                ],
             }
         ],
         "metrics": [
@@ -228,6 +231,9 @@ def test_one_job_runs_at_a_time_and_is_shown(workshop: Workshop) -> None:
     ended = workshop.wait(started.headers["location"])
     assert "<script>alert" not in ended
     assert "AUC fell" in ended
+    assert "(note 24)" in ended
+    assert "note 25" not in ended
+    assert "and 5 more" in ended
     assert "auc 0.8000 0.7000 −0.1000 −0.1000" in text_of(ended)
     answer = workshop.browser.get(f"{started.headers['location']}?format=json")
     assert answer.json() == comparison

@@ -21,6 +21,7 @@ from streamflow.steps.upkeep.console_actions import ActionLine, find_action, lis
 
 WORK_PAGE = "/work"
 ACTIONS_SHOWN = 25
+DIFFERENCES_SHOWN = 25  # of each level of two versions
 SECONDS_DECIMALS = 0
 STATE_TONES = {"done": "down", "failed": "up"}
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
@@ -168,9 +169,14 @@ def _differences_table(texts: Texts, receipt: Mapping[str, Any]) -> PageTable:
     )
     rows = []
     for level in receipt["levels"]:
-        for difference in level["differences"][:ACTIONS_SHOWN]:
+        for difference in level["differences"][:DIFFERENCES_SHOWN]:
             values = (difference["recorded"], difference["now"])
             cells = [Cell(value, value or formats.NOTHING) for value in values]
-            rows.append((Cell(level["name"]), Cell(difference["what"]), *cells))
+            note = f" ({difference['note']})" if difference["note"] else ""
+            rows.append((Cell(level["name"]), Cell(f"{difference['what']}{note}"), *cells))
+        hidden = len(level["differences"]) - DIFFERENCES_SHOWN
+        if hidden > 0:
+            remainder = Cell(texts.get("version.more_differences", count=hidden))
+            rows.append((Cell(level["name"]), remainder, Cell(None), Cell(None)))
     caption = texts.get("work.differences")
     return PageTable(name="differences", caption=caption, columns=columns, rows=tuple(rows))
