@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from streamflow.receipt import to_json
 from streamflow.settings import inherited_environment, load_settings
 from streamflow.steps.lineage.observer import StepReporter
 
+END_WAIT_S = 5.0
 COMMAND = (sys.executable, "-m", "streamflow.console.job_process")
 
 
@@ -70,9 +72,15 @@ class ChildProcesses:
             on_message({"problem": _describe_end(process.returncode), "remedy": LOOK_AND_RETRY})
 
     def close(self) -> None:
-        """End the process that is running."""
-        if self._running is not None:
-            self._running.terminate()
+        """End the process that is running; it has some seconds to record that it was ended."""
+        process = self._running
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(END_WAIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _describe_end(code: int) -> str:
@@ -114,6 +122,9 @@ def _run(
         problem = f"{error.message} {error.state}".strip()
         send({"problem": problem, "remedy": error.remedy})
         return False
+    except KeyboardInterrupt:
+        send({"problem": "the console was stopped", "remedy": "Start it and the work again."})
+        return False
     return True
 
 
@@ -124,4 +135,6 @@ def _write_line(messages: TextIO, message: Message) -> None:
 
 
 if __name__ == "__main__":
+    # As Ctrl-C ends a command: what was begun is rolled back, and the end is recorded.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     main()

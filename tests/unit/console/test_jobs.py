@@ -7,12 +7,15 @@ import os
 import sys
 from io import StringIO
 from time import monotonic, sleep
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from streamflow.console import job_process
 from streamflow.console.job_process import ChildProcesses
 from streamflow.console.jobs import LOOK_AND_RETRY, JobBoard, JobOrder, Message
+from streamflow.steps.upkeep.console_actions import INTERRUPTED, NewAction, record_work
 
 ORDER = JobOrder(kind="score", arguments={}, subject="x", who="")
 
@@ -73,3 +76,36 @@ def test_what_a_called_program_prints_is_no_message(
     printed = capfd.readouterr()
     assert printed.out == ""
     assert "from a program" in printed.err
+
+
+def test_a_console_that_stops_ends_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_process, "END_WAIT_S", 0.2)
+    ignores_the_end = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        'sys.stdin.read(); print(\'{"line": "ready"}\', flush=True); time.sleep(60)'
+    )
+    processes = ChildProcesses({}, [sys.executable, "-c", ignores_the_end])
+    job = JobBoard(processes.launch).start(ORDER)
+    end = monotonic() + 20
+    while not job.lines and monotonic() < end:
+        sleep(0.01)
+    processes.close()
+    while job.is_running and monotonic() < end:
+        sleep(0.01)
+    assert job.problem == "its process was ended by signal 9"
+
+
+def test_the_work_of_a_console_that_stops_is_recorded_as_failed() -> None:
+    states: list[tuple[str, str]] = []
+    connection = SimpleNamespace(
+        execute=lambda _, values: states.append((values["state"], values["outcome"]))
+    )
+    platform: Any = SimpleNamespace(connection=connection, forget_lost_connection=lambda: None)
+    action = NewAction(job="a", who="b", action="c", subject="d")
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        record_work(platform, action, stop, str)
+    assert states == [("started", ""), ("failed", INTERRUPTED)]
