@@ -64,6 +64,7 @@ class Job:
     lines    the newest lines of its progress
     receipt  the receipt of its step, as JSON has it; None before the end
     problem  why it failed; empty: it did not fail
+    is_kept  whether the console remembers the job when it has ended
     """
 
     order: JobOrder
@@ -73,6 +74,7 @@ class Job:
     receipt: Mapping[str, Any] | None = None
     problem: str = ""
     remedy: str = ""
+    is_kept: bool = True
 
     def note(self, message: Message) -> None:
         """Take up a message of the job."""
@@ -135,10 +137,18 @@ class JobBoard:
         """Return the job that is running, if there is one."""
         return next((job for job in list(self._jobs.values()) if job.is_running), None)
 
-    def forget_ended(self) -> None:
-        """Forget every job that has ended: its receipt may name a user."""
+    def forget_receipts(self) -> None:
+        """Forget each job, because its receipt may name a user: the running one at its end."""
         with self._lock:
-            self._jobs = {job_id: job for job_id, job in self._jobs.items() if job.is_running}
+            for job in self._jobs.values():
+                job.is_kept = False
+            self._drop_ended()
+
+    def _drop_ended(self) -> None:
+        """Drop the jobs that have ended and are not kept. The caller holds the lock."""
+        self._jobs = {
+            job_id: job for job_id, job in self._jobs.items() if job.is_running or job.is_kept
+        }
 
     def _run(self, job: Job) -> None:
         try:
@@ -148,4 +158,6 @@ class JobBoard:
         finally:
             if job.receipt is None and not job.problem:
                 job.note({"problem": "its process gave no result", "remedy": LOOK_AND_RETRY})
-            job.ended_at = datetime.now(UTC)
+            with self._lock:
+                job.ended_at = datetime.now(UTC)
+                self._drop_ended()

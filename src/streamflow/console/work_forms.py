@@ -192,10 +192,10 @@ def _forget(
     visitor: Visitor,
     order: JobOrder,
 ) -> Response:
-    """Erase a user at once, and show the receipt. No address and no job keeps the key."""
+    """Erase a user at once, and show the receipt. No job keeps the key."""
     with state.acting() as platform:
         receipt = do_work(platform, order)
-    state.jobs.forget_ended()
+    state.jobs.forget_receipts()
     page = Page(
         template="forgotten",
         title=state.texts.get("work.title_forgotten"),

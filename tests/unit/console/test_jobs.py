@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
+from threading import Event
 from time import monotonic, sleep
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +17,7 @@ import pytest
 
 from streamflow.console import job_process
 from streamflow.console.job_process import ChildProcesses
-from streamflow.console.jobs import LOOK_AND_RETRY, JobBoard, JobOrder, Message
+from streamflow.console.jobs import LOOK_AND_RETRY, Job, JobBoard, JobOrder, Message
 from streamflow.steps.upkeep.console_actions import INTERRUPTED, NewAction, record_work
 
 ORDER = JobOrder(kind="score", arguments={}, subject="x", who="")
@@ -109,3 +112,32 @@ def test_the_work_of_a_console_that_stops_is_recorded_as_failed() -> None:
     with pytest.raises(KeyboardInterrupt):
         record_work(platform, action, stop, str)
     assert states == [("started", ""), ("failed", INTERRUPTED)]
+
+
+def test_no_receipt_of_a_job_stays_when_a_user_is_forgotten() -> None:
+    may_end = Event()
+
+    def launch(order: JobOrder, on_message: Callable[[Message], None]) -> None:
+        if order.subject == "long":
+            may_end.wait(20)
+        on_message({"receipt": {"user": "7590-VHVEG"}})
+
+    def wait(job: Job) -> None:
+        end = monotonic() + 20
+        while job.is_running and monotonic() < end:
+            sleep(0.01)
+
+    board = JobBoard(launch)
+    ended = board.start(replace(ORDER, job_id="1"))
+    wait(ended)
+    assert board.find("1") is ended
+    running = board.start(replace(ORDER, job_id="2", subject="long"))
+    board.forget_receipts()
+    assert board.find("1") is None
+    assert board.find("2") is running
+    may_end.set()
+    wait(running)
+    kept = board.start(replace(ORDER, job_id="3"))
+    wait(kept)
+    assert board.find("2") is None
+    assert board.find("3") is kept
