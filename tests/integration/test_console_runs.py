@@ -82,6 +82,8 @@ def test_runs_are_those_of_the_server_of_prefect(browser: Browser) -> None:
         assert "<script>alert" not in one.text
         lines = text_of(one.text)
         assert lines.index("first") < lines.index("second")
+        # A run of somebody else on the same server is not shown.
+        assert questions[-3][1]["flow_runs"]["tags"] == {"all_": ["streamflow"]}
         rows = browser.get(f"/runs/{RUN}?format=csv").text.splitlines()
         assert len(rows) == 3
         assert browser.get(f"/runs/{RUN}?format=json").json()["run"]["seconds"] == 61.25
@@ -92,5 +94,12 @@ def test_without_a_server_the_page_says_what_to_run(browser: Browser) -> None:
     assert "streamflow up" in browser.text(f"/runs/{RUN}")
     browser.state.find_flow_server = lambda: "http://127.0.0.1:9/api"
     assert "does not answer" in browser.text("/runs")
-    assert "streamflow up" in browser.text(f"/runs/{RUN}")
+    one = browser.text(f"/runs/{RUN}")
+    assert "does not answer" in one
+    assert "streamflow up" in one
+    browser.state.find_flow_server = lambda: "http://ada:secret@127.0.0.1:9/api"
+    for path in ("/runs", f"/runs/{RUN}"):
+        page = browser.text(path)
+        assert "a user and a password" in page
+        assert "secret" not in page
     assert browser.get("/runs/none").status_code == 422

@@ -171,7 +171,8 @@ def test_a_user_is_forgotten_and_named_nowhere(workshop: Workshop) -> None:
     assert (action.action, action.subject, action.state) == ("forget", "a user", "done")
     assert key not in to_json(list_actions(workshop.platform, limit=100))
     assert key not in " ".join(workshop.browser.log)
-    unknown = workshop.send("/work/forget", key="nobody", why="")
+    assert workshop.send("/work/forget", key=key, why="").status_code == 422
+    unknown = workshop.send("/work/forget", key="nobody", why="asked for")
     assert unknown.status_code == EntityUnknown.http_status
     rows = workshop.browser.get("/work?format=csv").text.splitlines()
     assert len(rows) == 1 + len(list_actions(workshop.platform, limit=25))
@@ -191,7 +192,10 @@ def test_one_job_runs_at_a_time_and_is_shown(workshop: Workshop) -> None:
         "levels": [
             {
                 "name": "code",
-                "differences": [{"what": HOSTILE, "recorded": None, "now": "b", "note": ""}],
+                "differences": [
+                    {"what": HOSTILE, "recorded": None, "now": "b", "note": f"note {number}"}
+                    for number in range(30)
+                ],
             }
         ],
         "metrics": [
@@ -217,7 +221,10 @@ def test_one_job_runs_at_a_time_and_is_shown(workshop: Workshop) -> None:
     assert '<noscript><meta http-equiv="refresh"' in page
     assert "<script>alert" not in page
     assert HOSTILE in unescape(page)
-    busy = workshop.send("/work/reproduce", version="1")
+    hidden = workshop.fields_of("/work/score")
+    later = {**hidden, "day": "2024-01-31"}
+    token = later.pop("form_token")
+    busy = workshop.browser.post("/work/score", token, **later)
     assert busy.status_code == 409
     assert started.headers["location"] in busy.text
     assert started.headers["location"] in workshop.browser.get("/work").text
@@ -225,9 +232,14 @@ def test_one_job_runs_at_a_time_and_is_shown(workshop: Workshop) -> None:
     ended = workshop.wait(started.headers["location"])
     assert "<script>alert" not in ended
     assert "AUC fell" in ended
+    assert "(note 24)" in ended
+    assert "note 25" not in ended
+    assert "and 5 more" in ended
     assert "auc 0.8000 0.7000 −0.1000 −0.1000" in text_of(ended)
     answer = workshop.browser.get(f"{started.headers['location']}?format=json")
     assert answer.json() == comparison
+    # The form that was refused because of the other job is still good.
+    assert workshop.browser.post("/work/score", token, **later).status_code == 303
     workshop.browser.state.jobs = usual
 
 

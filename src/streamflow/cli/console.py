@@ -46,12 +46,15 @@ def console(context: typer.Context, host: Host = None, port: Port = None) -> Non
     call = invocation(context)
     call = replace(call, flags={**call.flags, "console_host": host, "console_port": port})
     settings = call.settings()
+    from streamflow.console.job_process import ChildProcesses
     from streamflow.console.server import require_keys_off_loopback, serve_console
 
     require_keys_off_loopback(settings, settings.console_host)
     bound_port = require_port(settings.console_host, settings.console_port)
     from streamflow.warehouse.roles import CONSOLE
 
+    # A job must not find the variables that this platform sets for its own role.
+    processes = ChildProcesses(call.flag_settings)
     with call.platform(role=CONSOLE) as platform:
         call.notify(f"http://{settings.console_host}:{bound_port}  (Ctrl-C stops the console)")
         serve_console(
@@ -59,5 +62,5 @@ def console(context: typer.Context, host: Host = None, port: Port = None) -> Non
             settings.console_host,
             bound_port,
             find_flow_server=partial(find_server_address, platform.home),
-            flags=call.flag_settings,
+            processes=processes,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 THIN_SPACE = "\u202f"
 MINUS = "\u2212"
@@ -81,18 +81,25 @@ def format_instant(instant: datetime | None) -> str:
 
 
 def format_age(instant: datetime, now: datetime) -> str:
-    """Write how long ago an instant is.
+    """Write how long ago an instant is, or how far ahead, in days of the calendar.
+
+    A clock that is some seconds ahead of ours does not matter.
 
     >>> from datetime import timedelta
-    >>> now = datetime(2024, 3, 1)
+    >>> now = datetime(2024, 3, 1, 9, tzinfo=UTC)
     >>> [format_age(now - timedelta(days=days), now) for days in (0, 1, 40, 100, 900)]
     ['today', '1 day ago', '40 days ago', '3 months ago', '2 years ago']
+    >>> [format_age(now + timedelta(hours=hours), now) for hours in (-10, 1, 24, 2160)]
+    ['1 day ago', 'today', 'in 1 day', 'in 3 months']
     """
-    days = (now - instant).days
-    if days < 0:
-        return "in the future"
+    days = (now.astimezone(UTC).date() - instant.astimezone(UTC).date()).days
     if days == 0:
         return "today"
+    length = _format_length(abs(days))
+    return f"{length} ago" if days > 0 else f"in {length}"
+
+
+def _format_length(days: int) -> str:
     if days < 2 * DAYS_PER_MONTH:
         return _format_count(days, "day")
     if days < 2 * DAYS_PER_YEAR:
@@ -101,4 +108,4 @@ def format_age(instant: datetime, now: datetime) -> str:
 
 
 def _format_count(count: int, unit: str) -> str:
-    return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return f"{count} {unit}{'' if count == 1 else 's'}"

@@ -21,6 +21,7 @@ from streamflow.steps.upkeep.console_actions import ActionLine, find_action, lis
 
 WORK_PAGE = "/work"
 ACTIONS_SHOWN = 25
+DIFFERENCES_SHOWN = 25  # of each level of two versions
 SECONDS_DECIMALS = 0
 STATE_TONES = {"done": "down", "failed": "up"}
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
@@ -109,6 +110,8 @@ def _job_page(state: ConsoleState, job_id: str) -> Page:
 
 def _live_page(texts: Texts, job: Job) -> Page:
     order = job.order
+    # Read first: a job that ends meanwhile has its receipt only after this.
+    is_running = job.is_running
     end = job.ended_at or datetime.now(UTC)
     seconds = (end - job.started_at).total_seconds()
     receipt = job.receipt or {}
@@ -123,6 +126,7 @@ def _live_page(texts: Texts, job: Job) -> Page:
         receipt=job.receipt,
         values={
             "job": job,
+            "is_running": is_running,
             "kind": order.kind,
             "seconds": formats.format_number(seconds, SECONDS_DECIMALS),
             "result": receipt,
@@ -165,9 +169,14 @@ def _differences_table(texts: Texts, receipt: Mapping[str, Any]) -> PageTable:
     )
     rows = []
     for level in receipt["levels"]:
-        for difference in level["differences"][:ACTIONS_SHOWN]:
+        for difference in level["differences"][:DIFFERENCES_SHOWN]:
             values = (difference["recorded"], difference["now"])
             cells = [Cell(value, value or formats.NOTHING) for value in values]
-            rows.append((Cell(level["name"]), Cell(difference["what"]), *cells))
+            note = f" ({difference['note']})" if difference["note"] else ""
+            rows.append((Cell(level["name"]), Cell(f"{difference['what']}{note}"), *cells))
+        hidden = len(level["differences"]) - DIFFERENCES_SHOWN
+        if hidden > 0:
+            remainder = Cell(texts.get("version.more_differences", count=hidden))
+            rows.append((Cell(level["name"]), remainder, Cell(None), Cell(None)))
     caption = texts.get("work.differences")
     return PageTable(name="differences", caption=caption, columns=columns, rows=tuple(rows))

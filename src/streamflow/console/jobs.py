@@ -13,6 +13,7 @@ from typing import Any
 MAX_LINES = 200
 MAX_JOBS = 50
 JOB_ID_BYTES = 8
+LOOK_AND_RETRY = "The output of the console has the details. Then start the work again."
 
 
 class JobRunning(Exception):
@@ -63,6 +64,7 @@ class Job:
     lines    the newest lines of its progress
     receipt  the receipt of its step, as JSON has it; None before the end
     problem  why it failed; empty: it did not fail
+    is_kept  whether the console remembers the job when it has ended
     """
 
     order: JobOrder
@@ -72,6 +74,7 @@ class Job:
     receipt: Mapping[str, Any] | None = None
     problem: str = ""
     remedy: str = ""
+    is_kept: bool = True
 
     def note(self, message: Message) -> None:
         """Take up a message of the job."""
@@ -101,6 +104,16 @@ class JobBoard:
         self._jobs: dict[str, Job] = {}
         self._lock = Lock()
 
+    def require_idle(self) -> None:
+        """Refuse to go on while a job is running.
+
+        Raises:
+            JobRunning: a job is running.
+        """
+        running = self.find_running()
+        if running is not None:
+            raise JobRunning(running.order.job_id)
+
     def start(self, order: JobOrder) -> Job:
         """Start a job, and return at once.
 
@@ -108,9 +121,7 @@ class JobBoard:
             JobRunning: a different job is running.
         """
         with self._lock:
-            running = self.find_running()
-            if running is not None:
-                raise JobRunning(running.order.job_id)
+            self.require_idle()
             while len(self._jobs) >= MAX_JOBS:
                 del self._jobs[next(iter(self._jobs))]
             job = Job(order=order, started_at=datetime.now(UTC))
@@ -126,15 +137,27 @@ class JobBoard:
         """Return the job that is running, if there is one."""
         return next((job for job in list(self._jobs.values()) if job.is_running), None)
 
-    def forget_ended(self) -> None:
-        """Forget every job that has ended: its receipt may name a user."""
+    def forget_receipts(self) -> None:
+        """Forget each job, because its receipt may name a user: the running one at its end."""
         with self._lock:
-            self._jobs = {job_id: job for job_id, job in self._jobs.items() if job.is_running}
+            for job in self._jobs.values():
+                job.is_kept = False
+            self._drop_ended()
+
+    def _drop_ended(self) -> None:
+        """Drop the jobs that have ended and are not kept. The caller holds the lock."""
+        self._jobs = {
+            job_id: job for job_id, job in self._jobs.items() if job.is_running or job.is_kept
+        }
 
     def _run(self, job: Job) -> None:
         try:
             self._launch(job.order, job.note)
         except Exception as error:  # noqa: BLE001  # the page of the job shows it
-            job.note({"problem": f"{type(error).__name__}: {error}"})
+            job.note({"problem": f"{type(error).__name__}: {error}", "remedy": LOOK_AND_RETRY})
         finally:
-            job.ended_at = datetime.now(UTC)
+            if job.receipt is None and not job.problem:
+                job.note({"problem": "its process gave no result", "remedy": LOOK_AND_RETRY})
+            with self._lock:
+                job.ended_at = datetime.now(UTC)
+                self._drop_ended()

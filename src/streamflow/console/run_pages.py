@@ -18,6 +18,7 @@ from streamflow.web.flow_runs import (
     FlowRun,
     FlowRunRecord,
     FlowServerSilent,
+    hide_login,
     list_flow_runs,
     read_flow_run,
 )
@@ -62,7 +63,7 @@ def _list_page(state: ConsoleState) -> Page:
         path=RUNS,
         tables=(_runs_table(texts, runs),),
         receipt=runs,
-        values={"server": server, "problem": problem},
+        values={"server": hide_login(server), "problem": problem},
     )
 
 
@@ -70,12 +71,13 @@ def _run_page(state: ConsoleState, run_id: UUID) -> Page:
     texts = state.texts
     server = state.find_flow_server()
     record = None
+    problem = ""
     try:
         if server:
             record = read_flow_run(server, run_id, limit=LINES_SHOWN)
-    except FlowServerSilent:
-        server = ""
-    if server and record is None:
+    except FlowServerSilent as error:
+        problem = str(error)
+    if server and record is None and not problem:
         raise HTTPException(status_code=404)
     tables = () if record is None else (_log_table(texts, record),)
     return Page(
@@ -88,6 +90,8 @@ def _run_page(state: ConsoleState, run_id: UUID) -> Page:
             "run": record.run if record else None,
             "seconds": formats.format_number(record.run.seconds, 1) if record else "",
             "lines_shown": LINES_SHOWN,
+            "server": hide_login(server),
+            "problem": problem,
         },
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
 from streamflow.console.app import create_app
+from streamflow.console.job_process import ChildProcesses
 from streamflow.console.state import open_state
 from streamflow.database import connect
 from streamflow.errors import SettingsInvalid
@@ -39,7 +40,7 @@ def serve_console(
     port: int,
     *,
     find_flow_server: Callable[[], str],
-    flags: Mapping[str, str],
+    processes: ChildProcesses,
 ) -> None:
     """Serve the console until a signal arrives.
 
@@ -48,7 +49,7 @@ def serve_console(
         host: the address to bind to
         port: the port
         find_flow_server: returns the address of the API of Prefect's server; empty: there is none
-        flags: the settings that the console was started with, as text
+        processes: run the jobs; it was made before the platform was opened
     """
     settings = platform.settings
     require_keys_off_loopback(settings, host)
@@ -66,7 +67,7 @@ def serve_console(
             open_connection = partial(connect, platform.address, autocommit=True)
             keys = closing.enter_context(KeyRing(open_connection, log.warning).keep_reading())
         state = closing.enter_context(
-            open_state(platform, keys, find_flow_server=find_flow_server, flags=flags)
+            open_state(platform, keys, find_flow_server=find_flow_server, processes=processes)
         )
         options = list_options(host, port, settings.log_level)
         run_one_process(create_app(state, log, host=host), options)

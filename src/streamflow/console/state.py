@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -169,7 +169,7 @@ def open_state(
     keys: KeyRing | None,
     *,
     find_flow_server: Callable[[], str] = str,
-    flags: Mapping[str, str] | None = None,
+    processes: ChildProcesses | None = None,
 ) -> Iterator[ConsoleState]:
     """Open what the pages share, and close it at the end.
 
@@ -177,7 +177,7 @@ def open_state(
         platform: as the role of the console
         keys: the API keys; None where no key is required
         find_flow_server: returns the address of the API of Prefect's server; empty: there is none
-        flags: the settings that the console was started with, as text
+        processes: run the jobs; None: with no setting but those of the environment
     """
     with ExitStack() as closing:
         pool = open_reading_pool(
@@ -187,7 +187,7 @@ def open_state(
         )
         pool.open()
         closing.callback(pool.close)
-        processes = ChildProcesses(flags or {})
+        processes = processes or ChildProcesses({})
         closing.callback(processes.close)
         sessions = Sessions(hours=platform.settings.console_session_hours)
         yield ConsoleState(

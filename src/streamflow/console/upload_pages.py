@@ -10,6 +10,7 @@ from functools import partial
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
+from starlette.requests import ClientDisconnect
 
 from streamflow.console.forms import TOKEN, ForeignForm
 from streamflow.console.job_pages import job_address
@@ -103,7 +104,7 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
             limit = state.platform.settings.console_max_upload
             line = state.texts.get("upload.too_large", bytes=limit)
             return problem_page(request, state, status=413, code="too_large", lines=[line])
-        except TimeoutError:
+        except (TimeoutError, ClientDisconnect):
             seconds = state.platform.settings.api_client_limit
             line = state.texts.get("upload.too_slow", seconds=f"{seconds:g}")
             return problem_page(request, state, status=408, code="too_slow", lines=[line])
@@ -131,8 +132,7 @@ async def _take(request: Request, state: ConsoleState, visitor: Visitor) -> Resp
     upload = DropUpload(state.platform, name)
     upload_form = UploadForm(upload, partial(_is_token, state, cookie))
     try:
-        async with asyncio.timeout(state.platform.settings.api_client_limit):
-            await _read_body(request, state, MultipartReader(boundary, upload_form))
+        await _read_body(request, state, MultipartReader(boundary, upload_form))
         upload_form.require_token()
         day = _read_day(upload_form.fields)
         if day is None:
@@ -159,13 +159,23 @@ async def _read_body(request: Request, state: ConsoleState, reader: MultipartRea
     Raises:
         UploadTooLarge: it is larger than console_max_upload.
         MultipartMalformed: it is no form with files.
+        TimeoutError: it does not arrive within api_client_limit.
+        ClientDisconnect: the browser is gone.
     """
+    settings = state.platform.settings
+    deadline = asyncio.get_running_loop().time() + settings.api_client_limit
+    pieces = aiter(request.stream())
     size = 0
-    async for piece in request.stream():
+    while True:
+        # Only the waiting has a limit: a thread that writes a piece cannot be stopped.
+        async with asyncio.timeout_at(deadline):
+            piece = await anext(pieces, None)
+        if piece is None:
+            break
         size += len(piece)
-        if size <= state.platform.settings.console_max_upload:
+        if size <= settings.console_max_upload:
             await run_in_threadpool(reader.feed, piece)
-    if size > state.platform.settings.console_max_upload:
+    if size > settings.console_max_upload:
         raise UploadTooLarge
     reader.finish()
 

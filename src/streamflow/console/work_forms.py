@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -26,7 +27,7 @@ MAX_VERSION = 2**31 - 2
 FORM_FIELDS: Mapping[str, Mapping[str, str]] = {
     "reproduce": {"version": ""},
     "compare": {"version": "", "other": ""},
-    "retrain": {"months": "1", "lead": "0", "why": ""},
+    "retrain": {"months": "1", "lead": "0", "why": "asked for"},
     "score": {"day": ""},
     "forget": {"key": "", "why": ""},
 }
@@ -36,15 +37,20 @@ NUMBER_LIMITS = {
     "months": (1, MAX_MONTHS),
     "lead": (0, MAX_MONTHS),
 }
-OPTIONAL_FIELDS = ("why",)
 COMMANDS = {
     "reproduce": "streamflow reproduce {version}",
     "compare": "streamflow compare {version} {other}",
     "retrain": "streamflow retrain --months {months} --label-lead {lead}",
     "score": "streamflow score --as-of {day} --explain",
-    "forget": "streamflow forget {key}",
+    "forget": "streamflow forget --why {why} -- {key}",
 }
-PLACEHOLDERS = {"version": "VERSION", "other": "VERSION", "day": "DAY", "key": "KEY"}
+PLACEHOLDERS = {
+    "version": "VERSION",
+    "other": "VERSION",
+    "day": "DAY",
+    "key": "KEY",
+    "why": "REASON",
+}
 
 
 class FieldUnusable(Exception):
@@ -77,14 +83,12 @@ def _form_page(request: Request, state: ConsoleState, kind: str) -> Page:
     values = {
         name: request.query_params.get(name, default) for name, default in FORM_FIELDS[kind].items()
     }
-    shown_values = {name: value or PLACEHOLDERS.get(name, "") for name, value in values.items()}
     fields = [
         {
             "name": name,
             "title": texts.get(f"work.field_{name}"),
             "value": value,
             "limits": NUMBER_LIMITS.get(name),
-            "is_required": name not in OPTIONAL_FIELDS,
         }
         for name, value in values.items()
     ]
@@ -97,10 +101,22 @@ def _form_page(request: Request, state: ConsoleState, kind: str) -> Page:
             "intro": texts.get(f"work.intro_{kind}"),
             "submit": texts.get(f"work.submit_{kind}"),
             "fields": fields,
-            "command": COMMANDS[kind].format(**shown_values),
+            "command": write_command(kind, values),
             "form_number": state.form_numbers.give_out(),
         },
     )
+
+
+def write_command(kind: str, values: Mapping[str, str]) -> str:
+    """Write the command that does the same. A value stays one argument, whatever it contains.
+
+    >>> write_command("forget", {"key": "x; reboot", "why": ""})
+    "streamflow forget --why REASON -- 'x; reboot'"
+    """
+    arguments = {
+        name: shlex.quote(value or PLACEHOLDERS.get(name, "")) for name, value in values.items()
+    }
+    return COMMANDS[kind].format(**arguments)
 
 
 def _start(
@@ -118,6 +134,9 @@ def _start(
         title = state.texts.get(f"work.field_{error.name}")
         lines = [state.texts.get("work.unusable", field=title)]
         return problem_page(request, state, status=422, code="field_unusable", lines=lines)
+    if kind != "forget":
+        # A form that is refused for this reason can be sent again later.
+        state.jobs.require_idle()
     state.form_numbers.use(fields.get("form_number", ""))
     who = make_requester(request, visitor, None).who
     subject = _describe_subject(kind, arguments)
@@ -136,7 +155,7 @@ def _read_field(fields: Mapping[str, str], name: str) -> Any:
         ForeignForm: no form of ours sends such a text.
     """
     text = text_field(fields, name)
-    if not text and name not in OPTIONAL_FIELDS:
+    if not text:
         raise FieldUnusable(name)
     if name == "day":
         return _read_day(text)
@@ -173,10 +192,10 @@ def _forget(
     visitor: Visitor,
     order: JobOrder,
 ) -> Response:
-    """Erase a user at once, and show the receipt. No address and no job keeps the key."""
+    """Erase a user at once, and show the receipt. No job keeps the key."""
     with state.acting() as platform:
         receipt = do_work(platform, order)
-    state.jobs.forget_ended()
+    state.jobs.forget_receipts()
     page = Page(
         template="forgotten",
         title=state.texts.get("work.title_forgotten"),

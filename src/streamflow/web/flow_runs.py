@@ -71,12 +71,14 @@ def list_flow_runs(server: str, *, limit: int) -> list[FlowRun]:
 
 
 def read_flow_run(server: str, run_id: UUID, *, limit: int) -> FlowRunRecord | None:
-    """Read one run with the newest lines of its log; None: there is no such run.
+    """Read one run with the newest lines of its log; None: our flows have no such run.
 
     Raises:
         FlowServerSilent: the server does not answer
     """
-    query = {"limit": 1, "flow_runs": {"id": {"any_": [str(run_id)]}}}
+    # A server can have the runs of other people, too.
+    ours = {"id": {"any_": [str(run_id)]}, "tags": {"all_": [TAG]}}
+    query = {"limit": 1, "flow_runs": ours}
     runs = _make_runs(server, _ask(server, "/flow_runs/filter", query))
     if not runs:
         return None
@@ -94,6 +96,16 @@ def read_flow_run(server: str, run_id: UUID, *, limit: int) -> FlowRunRecord | N
         for line in _ask(server, "/logs/filter", log_query)
     ]
     return FlowRunRecord(run=runs[0], lines=tuple(reversed(lines)))
+
+
+def hide_login(server: str) -> str:
+    """Return an address as people may see it, without a user and a password.
+
+    >>> hide_login("https://ada:secret@prefect.example/api")
+    'https://prefect.example/api'
+    """
+    scheme, separator, location = server.partition("://")
+    return f"{scheme}{separator}{location.rpartition('@')[2]}"
 
 
 def _make_runs(server: str, rows: list[Mapping[str, Any]]) -> list[FlowRun]:
@@ -129,6 +141,9 @@ def _ask(server: str, path: str, query: Mapping[str, Any]) -> list[Mapping[str, 
     Raises:
         FlowServerSilent: there is no such answer
     """
+    # The message of urllib would quote the password.
+    if hide_login(server) != server:
+        raise FlowServerSilent("the console cannot log in with a user and a password")
     request = urllib.request.Request(  # noqa: S310  # the address that the installation names
         f"{server.rstrip('/')}{path}",
         data=json.dumps(query).encode(),

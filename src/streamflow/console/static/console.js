@@ -49,13 +49,18 @@
   const upload = (event) => {
     event.preventDefault();
     const bar = event.target.querySelector("progress");
+    // A second click while the files are being sent sends nothing.
+    if (!bar.hidden) return;
     const request = new XMLHttpRequest();
     bar.hidden = false;
     request.upload.onprogress = (progress) => { bar.value = progress.loaded / progress.total; };
     request.onload = () => {
+      bar.hidden = true;
       if (request.status < 400) return location.assign(request.responseURL);
       const page = new DOMParser().parseFromString(request.responseText, "text/html");
-      document.querySelector("main").replaceChildren(...page.querySelector("main").childNodes);
+      // A proxy before the console answers with a page of its own.
+      const answer = page.querySelector("main") ?? page.body;
+      document.querySelector("main").replaceChildren(...answer.childNodes);
     };
     request.onerror = () => event.target.submit();
     request.open("POST", event.target.action);

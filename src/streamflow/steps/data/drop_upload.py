@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -127,7 +128,9 @@ class DropUpload:
     def discard(self) -> None:
         """Remove what was written of a drop that is not finished."""
         if self._open is not None:
-            self._open.close()
+            # On a full disk the last bytes cannot be written now either.
+            with suppress(OSError):
+                self._open.close()
         rmtree(self._partial, ignore_errors=True)
 
 

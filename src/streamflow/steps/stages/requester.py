@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from dataclasses import dataclass
 
 
@@ -20,8 +21,16 @@ class Requester:
 
     @property
     def name(self) -> str:
-        """Return the name that the ledger gets."""
-        return self.who or getpass.getuser()
+        """Return the name that the ledger gets.
+
+        A container may run as a number that has no name: then the number is the name.
+        """
+        if self.who:
+            return self.who
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            return f"user {os.getuid()}"
 
 
 COMMAND_LINE = Requester()

@@ -13,6 +13,7 @@ from streamflow.warehouse.console_actions import NewAction as NewAction  # noqa:
 
 Result = TypeVar("Result")
 UNFORESEEN = "an unforeseen error"
+INTERRUPTED = "the console was stopped"
 
 
 def record_work(
@@ -33,14 +34,19 @@ def record_work(
     console_actions.record_state(connection, action, "started")
     try:
         receipt = work()
-    except Exception as error:
-        # A message may name a user, so only the kind of the error is stored.
-        code = error.code if isinstance(error, StreamflowError) else UNFORESEEN
+    except (Exception, KeyboardInterrupt) as error:
         platform.forget_lost_connection()
-        console_actions.record_state(platform.connection, action, "failed", code)
+        console_actions.record_state(platform.connection, action, "failed", _describe_error(error))
         raise
     console_actions.record_state(connection, action, "done", describe(receipt))
     return receipt
+
+
+def _describe_error(error: BaseException) -> str:
+    """Return the kind of an error. Its message is not stored: it may name a user."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return error.code if isinstance(error, StreamflowError) else UNFORESEEN
 
 
 def list_actions(
