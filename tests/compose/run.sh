@@ -16,7 +16,7 @@ if docker info >/dev/null 2>&1; then
   docker compose up -d --build --wait
   "$@"
 elif [ -f "${COMPOSE_SMOKE:-}" ]; then
-  timeout "${COMPOSE_TIMEOUT:-1800}" bash "$COMPOSE_SMOKE" "$COMPOSE_FILE" "$@"
+  timeout "${COMPOSE_TIMEOUT:-2400}" bash "$COMPOSE_SMOKE" "$COMPOSE_FILE" "$@"
 else
   echo "compose-test skipped: no Docker daemon answers, and COMPOSE_SMOKE names no script that brings one"
 fi
