@@ -113,6 +113,15 @@ def test_a_lock_has_hashes_and_no_address(lock: str) -> None:
     assert "--index-url" not in text
 
 
+def test_the_lock_of_npm_has_hashes_and_no_address() -> None:
+    """After `npm install --package-lock-only`, remove `resolved` and `funding` from it."""
+    lock = ROOT / "tests" / "clients" / "typescript" / "package-lock.json"
+    text = lock.read_text(encoding="utf-8")
+    assert "://" not in text
+    packages = {name: entry for name, entry in json.loads(text)["packages"].items() if name}
+    assert all(entry["integrity"].startswith("sha512-") for entry in packages.values())
+
+
 def test_the_schema_version_is_that_of_the_newest_script() -> None:
     scripts = sorted((ROOT / "src/streamflow/warehouse/migrations/versions").glob("[0-9]*.py"))
     assert scripts[-1].name.startswith(SCHEMA_VERSION)
