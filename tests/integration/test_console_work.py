@@ -7,15 +7,17 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from html import unescape
 from importlib import import_module
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from random import Random
 from threading import Event
 from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote
+from zipfile import ZipFile
 
 import pytest
 from conftest import Cluster
@@ -37,6 +39,7 @@ from streamflow.steps.promotion.retrain import retrain
 from streamflow.steps.serving.score import score
 from streamflow.steps.stages.ledger import read_ledger
 from streamflow.steps.upkeep.console_actions import list_actions
+from streamflow.steps.versions.export import export
 from streamflow.steps.versions.version_record import read_version
 from streamflow.warehouse.roles import CONSOLE
 
@@ -94,7 +97,7 @@ def workshop(
                 else:
                     on_message({"receipt": json.loads(to_json(receipt))})
 
-        browser.state.jobs = JobBoard(launch)
+        browser.state.jobs = JobBoard(launch, on_forgotten=browser.state.exports.remove)
         yield Workshop(platform=platform, browser=browser)
 
 
@@ -154,6 +157,40 @@ def test_a_retraining_is_that_of_the_step(workshop: Workshop) -> None:
     assert f"version {entry.to_version}" in again.why
     for wrong in ({"months": "0"}, {"lead": "-1"}, {"months": "x"}, {"months": "9" * 40}):
         assert workshop.send("/work/retrain", **{**fields, **wrong}).status_code == 422
+
+
+def test_an_export_is_the_file_of_the_step(workshop: Workshop, tmp_path: Path) -> None:
+    assert "personal data" in workshop.browser.text("/work/export?version=2")
+    started = workshop.send("/work/export", version="2")
+    job = started.headers["location"]
+    page = workshop.wait(job)
+    assert f'href="{job}/file"' in page
+    receipt = workshop.browser.get(f"{job}?format=json").json()
+    answer = workshop.browser.get(f"{job}/file")
+    name = f'filename="{receipt["model"]}-2.version"'
+    assert name in answer.headers["content-disposition"]
+    assert sha256(answer.content).hexdigest() == receipt["sha256"]
+    assert len(answer.content) == receipt["bytes"]
+    assert f"{receipt['bytes']:,}".replace(",", " ") in text_of(page)
+    expected = export(workshop.platform, "2", tmp_path / "2.version")
+    names = ("version", "run_id", "rows", "revisions", "passport_digest")
+    assert [receipt[name] for name in names] == [getattr(expected, name) for name in names]
+    with ZipFile(BytesIO(answer.content)) as ours, ZipFile(tmp_path / "2.version") as theirs:
+        assert _members(ours) == _members(theirs)
+    [action] = list_actions(workshop.platform, limit=1)
+    assert (action.action, action.subject, action.state) == ("export", "version 2", "done")
+    assert receipt["sha256"] in action.outcome
+    # The next export takes the place of this one, also if it fails.
+    failed = workshop.wait(workshop.send("/work/export", version="99").headers["location"])
+    assert "99" in text_of(failed)
+    assert workshop.browser.get(f"{job}/file").status_code == 404
+    assert "no longer kept" in workshop.browser.get(job).text
+    assert workshop.browser.get("/jobs/0123456789abcdef/file").status_code == 404
+
+
+def _members(archive: ZipFile) -> dict[str, int]:
+    """The checksum of each member but the manifest, which names the instant of the export."""
+    return {member.filename: member.CRC for member in archive.infolist()[:-1]}
 
 
 def test_a_user_is_forgotten_and_named_nowhere(workshop: Workshop) -> None:

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Path, Request, Response
+from fastapi.responses import FileResponse
 
 from streamflow.console import formats
 from streamflow.console.drop_tables import instant_cell
 from streamflow.console.evidence_tables import metric_cell
+from streamflow.console.exports import ExportFolder
 from streamflow.console.jobs import Job
 from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below
@@ -41,6 +43,12 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
         """Show one job with its progress."""
         visitor = state.require(request)
         return respond(request, state, visitor, _job_page(state, job_id))
+
+    @app.get("/jobs/{job_id}/file")
+    def job_file(request: Request, job_id: JobId) -> Response:
+        """Give the file that a job has exported."""
+        state.require(request, "admin")
+        return _give_file(state, job_id)
 
 
 def job_address(job_id: str) -> str:
@@ -93,7 +101,7 @@ def _job_page(state: ConsoleState, job_id: str) -> Page:
     texts = state.texts
     job = state.jobs.find(job_id)
     if job is not None:
-        return _live_page(texts, job)
+        return _live_page(texts, job, state.exports)
     with state.reading() as platform:
         action = find_action(platform, job_id)
     if action is None:
@@ -108,7 +116,7 @@ def _job_page(state: ConsoleState, job_id: str) -> Page:
     )
 
 
-def _live_page(texts: Texts, job: Job) -> Page:
+def _live_page(texts: Texts, job: Job, exports: ExportFolder) -> Page:
     order = job.order
     # Read first: a job that ends meanwhile has its receipt only after this.
     is_running = job.is_running
@@ -131,8 +139,19 @@ def _live_page(texts: Texts, job: Job) -> Page:
             "seconds": formats.format_number(seconds, SECONDS_DECIMALS),
             "result": receipt,
             "lines": list(job.lines),
+            "has_file": exports.file_of(order.job_id).exists(),
         },
     )
+
+
+def _give_file(state: ConsoleState, job_id: str) -> Response:
+    """Give the file of a job, piece by piece. There is no page of a file that was removed."""
+    job = state.jobs.find(job_id)
+    file = state.exports.file_of(job_id)
+    if job is None or job.receipt is None or not file.exists():
+        raise HTTPException(status_code=404)
+    name = f"{job.receipt['model']}-{job.receipt['version']}.version"
+    return FileResponse(file, media_type="application/zip", filename=name)
 
 
 def _metrics_table(texts: Texts, receipt: Mapping[str, Any]) -> PageTable:

@@ -97,10 +97,16 @@ class JobBoard:
 
     Args:
         launch: runs an order to its end.
+        on_forgotten: is called with the id of each job that is forgotten.
     """
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        on_forgotten: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._launch = launch
+        self._on_forgotten = on_forgotten
         self._jobs: dict[str, Job] = {}
         self._lock = Lock()
 
@@ -123,7 +129,7 @@ class JobBoard:
         with self._lock:
             self.require_idle()
             while len(self._jobs) >= MAX_JOBS:
-                del self._jobs[next(iter(self._jobs))]
+                self._forget(next(iter(self._jobs)))
             job = Job(order=order, started_at=datetime.now(UTC))
             self._jobs[order.job_id] = job
         Thread(target=self._run, args=(job,), name=f"job {order.kind}", daemon=True).start()
@@ -146,9 +152,13 @@ class JobBoard:
 
     def _drop_ended(self) -> None:
         """Drop the jobs that have ended and are not kept. The caller holds the lock."""
-        self._jobs = {
-            job_id: job for job_id, job in self._jobs.items() if job.is_running or job.is_kept
-        }
+        for job_id, job in list(self._jobs.items()):
+            if not job.is_running and not job.is_kept:
+                self._forget(job_id)
+
+    def _forget(self, job_id: str) -> None:
+        del self._jobs[job_id]
+        self._on_forgotten(job_id)
 
     def _run(self, job: Job) -> None:
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from streamflow.console.exports import ExportFolder
 from streamflow.console.form_numbers import FormNumbers
 from streamflow.console.job_process import ChildProcesses
 from streamflow.console.jobs import JobBoard
@@ -55,6 +56,7 @@ class ConsoleState:
     keys              the API keys; None where no key is required
     pool              connections of the console's own role, which can only read
     jobs              the long work that this console runs
+    exports           the files of exported versions
     find_flow_server  returns the address of the API of Prefect's server; empty: there is none
     """
 
@@ -63,6 +65,7 @@ class ConsoleState:
     sessions: Sessions
     pool: ConnectionPool
     jobs: JobBoard
+    exports: ExportFolder
     find_flow_server: Callable[[], str] = str
     texts: Texts = field(default_factory=load_texts)
     form_numbers: FormNumbers = field(default_factory=FormNumbers)
@@ -187,6 +190,9 @@ def open_state(
         )
         pool.open()
         closing.callback(pool.close)
+        exports = ExportFolder(platform.home)
+        exports.clear()
+        closing.callback(exports.clear)
         processes = processes or ChildProcesses({})
         closing.callback(processes.close)
         sessions = Sessions(hours=platform.settings.console_session_hours)
@@ -195,6 +201,7 @@ def open_state(
             keys=keys,
             sessions=sessions,
             pool=pool,
-            jobs=JobBoard(processes.launch),
+            jobs=JobBoard(processes.launch, on_forgotten=exports.remove),
+            exports=exports,
             find_flow_server=find_flow_server,
         )
