@@ -23,12 +23,12 @@ import pytest
 from conftest import Cluster
 from fastapi.routing import APIRoute
 from support.chain import JANUARY
-from support.console_pages import STATEMENTS, Browser, browsed, text_of
+from support.console_pages import STATEMENTS, Browser, browsed, make_board, text_of
 from support.states import THREE_VERSIONS, in_state
 
 from streamflow.console import job_process, service_pages
 from streamflow.console.job_process import ChildProcesses
-from streamflow.console.jobs import JobBoard, JobOrder, JobRunning, Message
+from streamflow.console.jobs import JobOrder, JobRunning, Message
 from streamflow.console.work import do_work
 from streamflow.database import connect
 from streamflow.errors import EntityUnknown, StreamflowError
@@ -38,9 +38,10 @@ from streamflow.steps.data.forget import forget
 from streamflow.steps.promotion.retrain import retrain
 from streamflow.steps.serving.score import score
 from streamflow.steps.stages.ledger import read_ledger
-from streamflow.steps.upkeep.console_actions import list_actions
+from streamflow.steps.upkeep.console_actions import NewAction, list_actions
 from streamflow.steps.versions.export import export
 from streamflow.steps.versions.version_record import read_version
+from streamflow.warehouse import console_actions
 from streamflow.warehouse.roles import CONSOLE
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -97,7 +98,7 @@ def workshop(
                 else:
                     on_message({"receipt": json.loads(to_json(receipt))})
 
-        browser.state.jobs = JobBoard(launch, on_forgotten=browser.state.exports.remove)
+        browser.state.jobs = make_board(launch, browser.state.exports.remove)
         yield Workshop(platform=platform, browser=browser)
 
 
@@ -251,7 +252,7 @@ def test_one_job_runs_at_a_time_and_is_shown(workshop: Workshop) -> None:
         may_end.wait(20)
         on_message({"receipt": comparison})
 
-    usual, workshop.browser.state.jobs = workshop.browser.state.jobs, JobBoard(launch)
+    usual, workshop.browser.state.jobs = workshop.browser.state.jobs, make_board(launch)
     started = workshop.send("/work/compare", version="1", other="2")
     page = workshop.browser.get(started.headers["location"]).text
     assert "data-progress" in page
@@ -285,7 +286,7 @@ def test_a_process_talks_by_lines_and_its_end_is_noticed() -> None:
         "import json, sys; order = json.load(sys.stdin)['order'];"
         "print(json.dumps({'line': order['subject']}), flush=True); sys.exit(9)"
     )
-    board = JobBoard(ChildProcesses({}, [sys.executable, "-c", script]).launch)
+    board = make_board(ChildProcesses({}, [sys.executable, "-c", script]).launch)
     job = board.start(JobOrder(kind="score", arguments={}, subject="x", who=""))
     with pytest.raises(JobRunning):
         board.start(JobOrder(kind="score", arguments={}, subject="y", who=""))
@@ -294,6 +295,31 @@ def test_a_process_talks_by_lines_and_its_end_is_noticed() -> None:
         sleep(0.02)
     assert list(job.lines) == ["x"]
     assert job.problem == "its process ended with code 9"
+
+
+def test_work_whose_process_is_gone_is_shown_as_interrupted(workshop: Workshop) -> None:
+    """Nobody can record the end of a process that the kernel kills: its lock is what is seen."""
+    address = workshop.platform.address
+    action = NewAction(job="0123456789abcde1", who="ada", action="score", subject="drop of x")
+    with connect(address, autocommit=True) as lives, console_actions.hold_work(lives, action.job):
+        console_actions.record_state(lives, action, "started")
+        [shown] = list_actions(workshop.platform, limit=1)
+        assert (shown.job, shown.state) == (action.job, "started")
+        lives.close()
+        end = monotonic() + 20
+        while list_actions(workshop.platform, limit=1)[0].state == "started":
+            assert monotonic() < end
+    [shown] = list_actions(workshop.platform, limit=1)
+    assert (shown.state, shown.ended_at) == ("interrupted", None)
+    page = workshop.browser.get("/work")
+    assert len(STATEMENTS) <= MAX_STATEMENTS
+    assert "score drop of x ada" in text_of(page.text)
+    assert "interrupted" in page.text
+    assert "interrupted" in workshop.browser.text(f"/jobs/{action.job}")
+    # A process that had only lost its connection records its end later, and this counts.
+    with connect(address, autocommit=True) as again:
+        console_actions.record_state(again, action, "done", "scored")
+    assert list_actions(workshop.platform, limit=1)[0].state == "done"
 
 
 def test_the_process_of_a_job_writes_messages(
@@ -311,6 +337,29 @@ def test_the_process_of_a_job_writes_messages(
     assert ended.value.code == StreamflowError.exit_code
     message = json.loads(capfd.readouterr().out)
     assert "no work with the name 'dance'" in message["problem"]
+    assert "unforeseen" not in message
+
+
+def test_an_error_that_nobody_foresaw_is_told_without_its_message(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message may quote a user."""
+    address = platform.settings.database_url
+    assert address is not None
+    flags = {"home": str(platform.home), "database_url": address.get_secret_value()}
+
+    def fail(*_: object) -> None:
+        raise ValueError("the key 7590-VHVEG")
+
+    monkeypatch.setattr(job_process, "do_work", fail)
+    order = JobOrder(kind="retrain", arguments={}, subject="", who="")
+    messages: list[Message] = []
+    assert not job_process._run(flags, order, messages.append)
+    message = messages[-1]
+    assert message["problem"] == "an unforeseen error (ValueError)"
+    assert message["unforeseen"].startswith("builtins.ValueError")
+    assert " in fail" in message["unforeseen"]
+    assert "7590-VHVEG" not in json.dumps(messages)
 
 
 def test_a_job_whose_packages_are_missing_says_which_extra_to_install(
@@ -354,7 +403,7 @@ def test_no_form_and_no_address_is_an_error_of_ours(
     draw = Random(20260731)
     browser = workshop.browser
     monkeypatch.setattr(service_pages, "doctor", lambda *_, **__: [])
-    browser.state.jobs = JobBoard(lambda *_: None)
+    browser.state.jobs = make_board(lambda *_: None)
     token = browser.token("/service")
     methods = [
         (route.path, method)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
@@ -17,6 +17,7 @@ import pytest
 import structlog
 
 from streamflow.console.app import create_app
+from streamflow.console.jobs import JobBoard, Launch
 from streamflow.console.state import ConsoleState, open_state
 from streamflow.platform import Platform
 from streamflow.web.active_keys import KeyRing
@@ -93,6 +94,11 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", bare)
 
 
+def make_board(launch: Launch, on_forgotten: Callable[[str], None] = lambda _: None) -> JobBoard:
+    """The jobs of a console whose log nobody reads."""
+    return JobBoard(launch, on_unforeseen=lambda *_: None, on_forgotten=on_forgotten)
+
+
 @contextmanager
 def browsed(
     platform: Platform, keys: KeyRing | None = None, *, host: str = "127.0.0.1"
@@ -111,5 +117,5 @@ def browsed(
         processors=[write],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
     )
-    with counted_statements(), open_state(platform, keys) as state:
+    with counted_statements(), open_state(platform, keys, log) as state:
         yield Browser(app=create_app(state, log, host=host), state=state, log=lines)

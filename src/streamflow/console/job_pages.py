@@ -17,7 +17,7 @@ from streamflow.console.jobs import Job
 from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below
 from streamflow.console.state import ConsoleState
-from streamflow.console.tables import Cell, PageColumn, PageTable
+from streamflow.console.tables import Cell, PageColumn, PageTable, make_paging
 from streamflow.console.texts import Texts
 from streamflow.steps.upkeep.console_actions import ActionLine, find_action, list_actions
 
@@ -25,7 +25,7 @@ WORK_PAGE = "/work"
 ACTIONS_SHOWN = 25
 DIFFERENCES_SHOWN = 25  # of each level of two versions
 SECONDS_DECIMALS = 0
-STATE_TONES = {"done": "down", "failed": "up"}
+STATE_TONES = {"done": "down", "failed": "up", "interrupted": "up"}
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
 
@@ -60,7 +60,6 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
     texts = state.texts
     with state.reading() as platform:
         actions = list_actions(platform, below=below, limit=ACTIONS_SHOWN)
-    is_full = len(actions) == ACTIONS_SHOWN
     running = state.jobs.find_running()
     return Page(
         template="work",
@@ -70,9 +69,7 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
         receipt=actions,
         values={
             "running": job_address(running.order.job_id) if running else "",
-            "below": below,
-            "after": str(actions[-1].number) if is_full else None,
-            "limit": ACTIONS_SHOWN,
+            **make_paging([action.number for action in actions], below, ACTIONS_SHOWN),
         },
     )
 

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from fastapi import Request
+from structlog.typing import FilteringBoundLogger
 
 from streamflow.console.exports import ExportFolder
 from streamflow.console.form_numbers import FormNumbers
 from streamflow.console.job_process import ChildProcesses
-from streamflow.console.jobs import JobBoard
+from streamflow.console.jobs import JobBoard, JobOrder
 from streamflow.console.sessions import COOKIE, Sessions, Visitor, make_cookie, make_visitor
 from streamflow.console.texts import Texts, load_texts
 from streamflow.core.serving.api_keys import Scope
@@ -170,6 +172,7 @@ class ConsoleState:
 def open_state(
     platform: Platform,
     keys: KeyRing | None,
+    log: FilteringBoundLogger,
     *,
     find_flow_server: Callable[[], str] = str,
     processes: ChildProcesses | None = None,
@@ -179,6 +182,7 @@ def open_state(
     Args:
         platform: as the role of the console
         keys: the API keys; None where no key is required
+        log: gets a line about each job that ended as nobody foresaw
         find_flow_server: returns the address of the API of Prefect's server; empty: there is none
         processes: run the jobs; None: with no setting but those of the environment
     """
@@ -195,13 +199,22 @@ def open_state(
         closing.callback(exports.clear)
         processes = processes or ChildProcesses({})
         closing.callback(processes.close)
+        jobs = JobBoard(
+            processes.launch,
+            on_unforeseen=partial(_log_unforeseen, log),
+            on_forgotten=exports.remove,
+        )
         sessions = Sessions(hours=platform.settings.console_session_hours)
         yield ConsoleState(
             platform=platform,
             keys=keys,
             sessions=sessions,
             pool=pool,
-            jobs=JobBoard(processes.launch, on_forgotten=exports.remove),
+            jobs=jobs,
             exports=exports,
             find_flow_server=find_flow_server,
         )
+
+
+def _log_unforeseen(log: FilteringBoundLogger, order: JobOrder, description: str) -> None:
+    log.error("job", job=order.job_id, kind=order.kind, exception=description)

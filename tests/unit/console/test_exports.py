@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from time import monotonic, sleep
 
+from support.console_pages import make_board
+
 from streamflow.console.exports import ExportFolder
-from streamflow.console.jobs import MAX_JOBS, Job, JobBoard, JobOrder
+from streamflow.console.jobs import MAX_JOBS, Job, JobOrder
 
 ORDER = JobOrder(kind="export", arguments={}, subject="version 1", who="")
 
@@ -37,13 +39,13 @@ def test_the_file_of_a_forgotten_job_is_removed(tmp_path: Path) -> None:
         while job.is_running and monotonic() < end:
             sleep(0.01)
 
-    board = JobBoard(
+    board = make_board(
         lambda order, on_message: (
             folder.file_of(order.job_id).write_bytes(b"rows of users"),
             board.forget_receipts(),
             on_message({"receipt": {}}),
         ),
-        on_forgotten=folder.remove,
+        folder.remove,
     )
     job = board.start(ORDER)
     wait(job)
@@ -53,7 +55,7 @@ def test_the_file_of_a_forgotten_job_is_removed(tmp_path: Path) -> None:
 
 def test_the_file_of_the_oldest_job_goes_with_it() -> None:
     forgotten: list[str] = []
-    board = JobBoard(lambda _, on_message: on_message({"receipt": {}}), forgotten.append)
+    board = make_board(lambda _, on_message: on_message({"receipt": {}}), forgotten.append)
     for number in range(MAX_JOBS + 2):
         order = JobOrder(
             job_id=str(number), kind="export", arguments={}, subject="version 1", who=""
