@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from html import unescape
 from importlib import import_module
@@ -23,13 +23,12 @@ import pytest
 from conftest import Cluster
 from fastapi.routing import APIRoute
 from support.chain import JANUARY
-from support.console_pages import STATEMENTS, Browser, browsed, make_board, text_of
+from support.console_pages import STATEMENTS, Browser, browsed, launch_here, make_board, text_of
 from support.states import THREE_VERSIONS, in_state
 
 from streamflow.console import job_process, service_pages
 from streamflow.console.job_process import ChildProcesses
 from streamflow.console.jobs import JobOrder, JobRunning, Message
-from streamflow.console.work import do_work
 from streamflow.database import connect
 from streamflow.errors import EntityUnknown, StreamflowError
 from streamflow.platform import Platform, open_platform
@@ -86,19 +85,8 @@ def workshop(
         open_platform(platform.settings, role=CONSOLE) as opened,
         browsed(opened) as browser,
     ):
-
-        def launch(order: JobOrder, on_message: Callable[[Message], None]) -> None:
-            """Do the work in this process: the start of a process would take seconds."""
-            with browser.state.acting() as opened_writer:
-                writer = replace(opened_writer, notify=lambda line: on_message({"line": line}))
-                try:
-                    receipt = do_work(writer, order)
-                except StreamflowError as error:
-                    on_message({"problem": error.message, "remedy": error.remedy})
-                else:
-                    on_message({"receipt": json.loads(to_json(receipt))})
-
-        browser.state.jobs = make_board(launch, browser.state.exports.remove)
+        state = browser.state
+        state.jobs = make_board(launch_here(state), state.exports.remove)
         yield Workshop(platform=platform, browser=browser)
 
 

@@ -199,21 +199,28 @@ def open_state(
         closing.callback(exports.clear)
         processes = processes or ChildProcesses({})
         closing.callback(processes.close)
-        jobs = JobBoard(
-            processes.launch,
-            on_unforeseen=partial(_log_unforeseen, log),
-            on_forgotten=exports.remove,
-        )
         sessions = Sessions(hours=platform.settings.console_session_hours)
         yield ConsoleState(
             platform=platform,
             keys=keys,
             sessions=sessions,
             pool=pool,
-            jobs=jobs,
+            jobs=_make_jobs(processes, exports, log),
             exports=exports,
             find_flow_server=find_flow_server,
         )
+
+
+def _make_jobs(
+    processes: ChildProcesses,
+    exports: ExportFolder,
+    log: FilteringBoundLogger,
+) -> JobBoard:
+    return JobBoard(
+        processes.launch,
+        on_unforeseen=partial(_log_unforeseen, log),
+        on_forgotten=exports.remove,
+    )
 
 
 def _log_unforeseen(log: FilteringBoundLogger, order: JobOrder, description: str) -> None:

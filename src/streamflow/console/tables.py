@@ -108,8 +108,8 @@ def make_paging(numbers: Sequence[int], below: int | None, limit: int) -> dict[s
     {'below': None, 'after': '8', 'limit': 2}
     """
     is_full = len(numbers) == limit and numbers[-1] > 1
-    after = str(numbers[-1]) if is_full else None
-    return {"below": below, "after": after, "limit": limit}
+    last_number = str(numbers[-1]) if is_full else None
+    return {"below": below, "after": last_number, "limit": limit}
 
 
 def find_table(tables: Sequence[PageTable], name: str) -> PageTable | None:

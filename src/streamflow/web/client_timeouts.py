@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.events import TimerHandle
-from collections.abc import MutableMapping
 from functools import partial
-from typing import Any
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 EXTRA_S = 5.0
 # The extension of ASGI by which the application gives the body of one request more time.
 BODY_TIME = "streamflow.body_time"
+GIVE = "give"
 
 
 class ClientTimeoutProtocol(HttpToolsProtocol):
@@ -50,9 +49,9 @@ class ClientTimeoutProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Let the application give the body of this request more time."""
-        extensions = self.scope.get("extensions", {})
-        give_body_time = partial(self._give_body_time, self.scope)
-        self.scope["extensions"] = {**extensions, BODY_TIME: give_body_time}
+        extensions = self.scope.get("extensions") or {}
+        functions: dict[object, object] = {GIVE: partial(self._give_body_time, self.scope)}
+        self.scope["extensions"] = {**extensions, BODY_TIME: functions}
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -83,7 +82,7 @@ class ClientTimeoutProtocol(HttpToolsProtocol):
     def _restart_receive_timer(self) -> None:
         self._start_receive_timer(self.seconds)
 
-    def _give_body_time(self, scope: MutableMapping[str, Any], body_s: float) -> None:
+    def _give_body_time(self, scope: object, body_s: float) -> None:
         """Restart the timer with a longer time, if it waits for the body of this request."""
         if scope is self.scope and self._receive_timer is not None:
             self._start_receive_timer(body_s + EXTRA_S)
@@ -104,9 +103,9 @@ def give_body_time(scope: Scope, body_s: float) -> None:
     Call it only for somebody who may do this, and limit the time between two pieces. Without the
     protocol of this module nothing limits the time of a body, so there is nothing to do.
     """
-    give = scope.get("extensions", {}).get(BODY_TIME)
-    if give is not None:
-        give(body_s)
+    functions = scope.get("extensions", {}).get(BODY_TIME)
+    if functions is not None:
+        functions[GIVE](body_s)
 
 
 def set_client_timeout(body_s: float) -> None:
