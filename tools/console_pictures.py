@@ -36,6 +36,7 @@ from streamflow.warehouse.roles import CONSOLE
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 SIZE = {"width": 1280, "height": 860}
+PATIENCE_MS = 300_000  # the gate's evidence takes some seconds
 # Enough for flat colours and for the edges of letters; a third of the bytes of all colours.
 COLOURS = 48
 
@@ -74,7 +75,7 @@ def main(home: Path) -> None:
         )
         for name, path in pages.items():
             page = chromium.new_page(viewport=SIZE, color_scheme="light")
-            page.goto(base + path)
+            page.goto(base + path, timeout=PATIENCE_MS)
             save_small(page.screenshot(), IMAGES / f"console-{name}.png")
         chromium.close()
 
@@ -93,7 +94,6 @@ def list_pages(platform: Platform) -> dict[str, str]:
         "promote": f"/versions/{newest}/promote",
         "production": "/production",
         "report": f"/monitoring/reports/{report}",
-        "work": "/work",
     }
 
 

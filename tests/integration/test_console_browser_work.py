@@ -62,29 +62,35 @@ def site(
         yield Site(base=base, platform=platform, inbox=inbox, chromium=chromium)
 
 
+def press_enter(page: Any) -> None:
+    """Press Enter, and wait for the page that it leads to."""
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
 def test_changes_are_made_by_keyboard_and_without_script(site: Site) -> None:
     with site.page(java_script_enabled=False) as page:
         page.goto(f"{site.base}/service")
         page.focus("#name")
         page.keyboard.type("ops")
-        page.keyboard.press("Enter")
+        press_enter(page)
         assert page.get_by_text("Copy it now").is_visible()
         page.goto(f"{site.base}/service")
         page.get_by_role("link", name="Revoke").focus()
-        page.keyboard.press("Enter")
+        press_enter(page)
         page.get_by_role("button", name="Revoke this key").focus()
-        page.keyboard.press("Enter")
+        press_enter(page)
         [key] = list_keys(site.platform)
         assert (key.name, key.state) == ("ops", "revoked")
         # The gate refuses so small a difference; a reason overrules it.
         page.goto(f"{site.base}/versions/2/promote")
         page.focus("#why")
         page.keyboard.type("by keyboard")
-        page.keyboard.press("Enter")
+        press_enter(page)
         assert "/production/entries/" in page.url
         page.goto(f"{site.base}/production/rollback")
         page.get_by_role("button", name="Put version 1 back").focus()
-        page.keyboard.press("Enter")
+        press_enter(page)
         assert "/production/entries/" in page.url
     moves = [(entry.from_version, entry.to_version) for entry in read_ledger(site.platform)]
     assert moves[-2:] == [(1, 2), (2, 1)]
