@@ -19,6 +19,10 @@ from streamflow.warehouse.segment_values import compose_category
 
 QUERIES = load_queries(__file__, "score_summaries.sql")
 
+# Probabilities are added up as whole numbers of this unit: a sum of floats depends on the order of
+# the rows, and so on PostgreSQL's plan.
+UNITS = 2**53
+
 # The rows are grouped by all columns at once, which reads them once. What is left are some
 # thousand groups, which are then added up for each column.
 INSERT_SEGMENTS = sql.SQL(
@@ -26,14 +30,14 @@ INSERT_SEGMENTS = sql.SQL(
     " (score_run, name, value, users, answered, expected, flagged)"
     " WITH joint AS MATERIALIZED ("
     "   SELECT {columns}, count(*) AS users, count(s.probability) AS answered,"
-    "          coalesce(sum(s.probability), 0) AS expected,"
+    "          coalesce(sum((s.probability * {units})::bigint), 0) AS expected,"
     "          count(*) FILTER (WHERE s.prediction = 1) AS flagged"
     "   FROM streamflow.score s"
     "   LEFT JOIN {table} f ON f.{key}::text = s.key"
     "     AND f.as_of = %(as_of)s AND f.revision = %(revision)s"
     "   WHERE s.score_run = %(run)s GROUP BY {numbers})"
     " SELECT %(run)s, category.name, category.value, sum(joint.users), sum(joint.answered),"
-    "        sum(joint.expected), sum(joint.flagged)"
+    "        sum(joint.expected)::double precision / {units}, sum(joint.flagged)"
     " FROM joint CROSS JOIN LATERAL (VALUES {categories}) AS category (name, value)"
     " GROUP BY category.name, category.value"
 )
@@ -119,6 +123,7 @@ def add_segments(
         key=sql.Identifier(source.key),
         columns=sql.SQL(", ").join(selected),
         numbers=sql.SQL(", ").join(numbers),
+        units=sql.Literal(UNITS),
         categories=sql.SQL(", ").join(categories),
     )
     values = {"run": run, "as_of": source.as_of, "revision": source.revision}
