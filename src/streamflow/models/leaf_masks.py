@@ -32,7 +32,7 @@ class MaskTable:
     @property
     def words(self) -> int:
         """Return the number of words of a mask."""
-        return self.masks.shape[1]
+        return int(self.masks.shape[1])
 
 
 def build_tables(boxes: list[ColumnBoxes], max_blocks: int) -> list[MaskTable]:
