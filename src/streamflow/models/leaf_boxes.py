@@ -48,7 +48,7 @@ def find_leaf_boxes(forest: Forest, leaf_class: int) -> Iterator[ColumnBoxes]:
     """
     children = forest.children.reshape(-1, 2)
     levels = _list_levels(forest.roots, children)
-    parent, side = np.nonzero(children[2:] == leaf_class)
+    parent, child_side = np.nonzero(children[2:] == leaf_class)
     parent += 2
     is_inner = np.arange(len(children)) >= 2
     for column in np.unique(forest.feature[2:]).tolist():
@@ -59,7 +59,7 @@ def find_leaf_boxes(forest: Forest, leaf_class: int) -> Iterator[ColumnBoxes]:
         node_cut[nodes] = cut
         lowest, highest = _follow_column(levels, children, node_cut, len(cuts))
         leaf_lowest, leaf_highest = _narrow(
-            lowest[parent], highest[parent], node_cut[parent], goes_right=side == 1
+            lowest[parent], highest[parent], node_cut[parent], goes_right=child_side == 1
         )
         yield ColumnBoxes(
             column=column,
@@ -90,10 +90,10 @@ def _follow_column(
     lowest = np.zeros(len(children), dtype=np.intp)
     highest = np.full(len(children), cut_count)
     for level in levels:
-        for side in (0, 1):
-            child = children[level, side]
+        for child_side in (0, 1):
+            child = children[level, child_side]
             lowest[child], highest[child] = _narrow(
-                lowest[level], highest[level], node_cut[level], goes_right=np.bool_(side)
+                lowest[level], highest[level], node_cut[level], goes_right=np.bool_(child_side)
             )
     return lowest, highest
 

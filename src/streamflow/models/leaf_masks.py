@@ -30,7 +30,7 @@ class MaskTable:
     last_ranks: list[int]
 
     @property
-    def words(self) -> int:
+    def word_count(self) -> int:
         """Return the number of words of a mask."""
         return int(self.masks.shape[1])
 
@@ -87,8 +87,8 @@ def _divide(column: ColumnBoxes, blocks: int) -> MaskTable:
 def _make_masks(column: ColumnBoxes, last_ranks: list[int]) -> Masks:
     """Return the mask of each block, (blocks, words); a block begins after the one before it."""
     leaves = len(column.lowest)
-    words = -(-leaves // 64)
-    masks = np.zeros((len(last_ranks), words * 8), dtype=np.uint8)
+    word_count = -(-leaves // 64)
+    masks = np.zeros((len(last_ranks), word_count * 8), dtype=np.uint8)
     first_rank = 0
     for mask, last_rank in zip(masks, last_ranks, strict=True):
         may_come = (column.lowest <= last_rank) & (column.highest >= first_rank)

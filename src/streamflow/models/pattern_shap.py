@@ -14,22 +14,18 @@ The tables are float32, and are added up for each tree: the sums are exact to ab
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.models.model_kind import Floats, Tree
+from streamflow.models.pattern_tables import Singles, TableBuilder
 from streamflow.models.tree_paths import SMALLEST_SHARE
 
-Singles = NDArray[np.float32]
 Patterns = NDArray[np.uint16]
 
-#: The most columns of a path: a pattern has 16 bits. A tree with a longer path is not for this way.
-MAX_COLUMNS = 16
-#: The most numbers of a table, for a matrix with many columns.
-MAX_TABLE_NUMBERS = 4_000_000
 #: From this number of rows on, the tables cost less than they save.
 MIN_ROWS = 1_000
 #: Numbers of the matrix that are computed at once.
@@ -85,7 +81,7 @@ class PatternShap:
         """Return the terms and the sum of some trees for each row; values (width, n)."""
         columns = np.zeros(values.shape[::-1])
         margin = np.zeros(values.shape[1])
-        tables = _TableBuilder(self._most_columns, len(values))
+        tables = TableBuilder(self._most_columns, len(values))
         for tree in trees:
             columns += _TreePass(tree, values, tables, self._left_out).run()
             margin += tree.value[_find_leaves(tree, values)]
@@ -115,7 +111,7 @@ class _TreePass:
         self,
         tree: Tree,
         values: Floats,
-        tables: _TableBuilder,
+        tables: TableBuilder,
         left_out: float,
     ) -> None:
         self._values = values
@@ -136,9 +132,9 @@ class _TreePass:
         is_needed = [value != self._left_out for value in self._value]
         # The children of a node come after it.
         for node in reversed(range(len(is_needed))):
-            left = self._left_child[node]
-            if left >= 0:
-                is_needed[node] = is_needed[left] or is_needed[self._right_child[node]]
+            left_child = self._left_child[node]
+            if left_child >= 0:
+                is_needed[node] = is_needed[left_child] or is_needed[self._right_child[node]]
         return is_needed
 
     def run(self) -> Singles:
@@ -153,7 +149,7 @@ class _TreePass:
                 waiting += self._list_children(branch)
             elif branch.columns:
                 value = self._value[branch.node] - self._left_out
-                table = self._tables.build(branch, value)
+                table = self._tables.build(branch.columns, branch.shares, value)
                 _add_looked_up(terms, table, branch.pattern, looked_up)
         return terms
 
@@ -165,12 +161,12 @@ class _TreePass:
         goes_left = values <= self._threshold[node]
         if self._null_left[node]:
             goes_left |= np.isnan(values)
-        left = self._left_child[node]
-        if self._is_needed[left]:
-            yield self._extend(branch, left, column, goes_left)
-        right = self._right_child[node]
-        if self._is_needed[right]:
-            yield self._extend(branch, right, column, ~goes_left)
+        left_child = self._left_child[node]
+        if self._is_needed[left_child]:
+            yield self._extend(branch, left_child, column, goes_left)
+        right_child = self._right_child[node]
+        if self._is_needed[right_child]:
+            yield self._extend(branch, right_child, column, ~goes_left)
 
     def _extend(
         self,
@@ -189,69 +185,11 @@ class _TreePass:
         # A row fits a column if it fits all that the path requires of it.
         position = columns.index(column)
         bit = 1 << position
-        others = np.uint16(0xFFFF ^ bit)
-        pattern = branch.pattern & (fits * np.uint16(bit) | others)
+        other_bits = np.uint16(0xFFFF ^ bit)
+        pattern = branch.pattern & (fits * np.uint16(bit) | other_bits)
         share = shares[position] * ratio
         new_shares = (*shares[:position], share, *shares[position + 1 :])
         return _Branch(child, columns, new_shares, pattern)
-
-
-class _TableBuilder:
-    """Builds the tables of leaves, one after the other, in the same memory.
-
-    Args:
-        most_columns: the largest number of columns of a path.
-        width: the number of columns of the matrix.
-    """
-
-    def __init__(self, most_columns: int, width: int) -> None:
-        patterns = np.arange(1 << most_columns)
-        positions = np.arange(most_columns)[:, np.newaxis]
-        # Whether the column at a position fits, for each pattern.
-        self._fits = (patterns >> positions & 1).astype(np.bool_)
-        self._width = width
-        self._table = np.empty(len(patterns) * width, dtype=np.float32)
-
-    def build(self, branch: _Branch, value: float) -> Singles:
-        """Return what a leaf adds to each column, for each pattern of its path.
-
-        Returns:
-            (patterns, width). It is overwritten by the next table.
-        """
-        path_columns = len(branch.columns)
-        patterns = 1 << path_columns
-        share = np.array(branch.shares)[:, np.newaxis]
-        points, weights = quadrature(path_columns)
-        lost = share * (1 - points)
-        known = lost + points
-        middle = path_columns // 2
-        low = _multiply(lost[:middle], known[:middle], value * weights)
-        high = _multiply(lost[middle:], known[middle:], np.ones_like(weights))
-        products = (high[:, :, np.newaxis] * low[:, np.newaxis]).reshape(len(points), patterns)
-        # The factor of a column is replaced by what the column adds.
-        if_lost = _single(-share / lost) @ products
-        if_known = _single((1 - share) / known) @ products
-        terms = np.where(self._fits[:path_columns, :patterns], if_known, if_lost)
-        table = self._table[: patterns * self._width].reshape(patterns, self._width)
-        table.fill(0)
-        table[:, branch.columns] = terms.T
-        return table
-
-
-def _multiply(lost: Floats, known: Floats, first: Floats) -> Singles:
-    """Return the product of the factors of some columns for each pattern, (points, patterns).
-
-    Args:
-        lost: the factor of each column that does not fit, (columns, points).
-        known: the factor of each column that fits, (columns, points).
-        first: what every product begins with, (points,).
-    """
-    products = _single(first)[:, np.newaxis]
-    factors = _single(np.stack([lost, known], axis=2))
-    for factor in factors:
-        pairs = factor[:, :, np.newaxis] * products[:, np.newaxis]
-        products = pairs.reshape(len(first), -1)
-    return products
 
 
 def _add_looked_up(
@@ -262,14 +200,10 @@ def _add_looked_up(
 ) -> None:
     """Add to the terms of each row those of its pattern. `looked_up` is memory to work in."""
     for begin in range(0, len(pattern), len(looked_up)):
-        part = pattern[begin : begin + len(looked_up)]
-        part_terms = looked_up[: len(part)]
-        table.take(part, axis=0, out=part_terms, mode="clip")
-        terms[begin : begin + len(part)] += part_terms
-
-
-def _single(numbers: Floats) -> Singles:
-    return numbers.astype(np.float32)
+        row_patterns = pattern[begin : begin + len(looked_up)]
+        row_terms = looked_up[: len(row_patterns)]
+        table.take(row_patterns, axis=0, out=row_terms, mode="clip")
+        terms[begin : begin + len(row_patterns)] += row_terms
 
 
 def _find_leaves(tree: Tree, values: Floats) -> NDArray[np.intp]:
@@ -286,19 +220,3 @@ def _find_leaves(tree: Tree, values: Floats) -> NDArray[np.intp]:
         goes_left |= np.isnan(value) & tree.null_left[node]
         child = np.where(goes_left, tree.left_child[node], tree.right_child[node])
         node = np.where(is_inner, child, node)
-
-
-def max_path_columns(width: int) -> int:
-    """Return how many columns a path may have, for a matrix of this width.
-
-    >>> max_path_columns(20), max_path_columns(500)
-    (16, 12)
-    """
-    return min(MAX_COLUMNS, (MAX_TABLE_NUMBERS // width).bit_length() - 1)
-
-
-@cache
-def quadrature(most_columns: int) -> tuple[Floats, Floats]:
-    """Return the points and the weights that are exact for a path with so many columns."""
-    points, weights = np.polynomial.legendre.leggauss(max(1, (most_columns + 1) // 2))
-    return (points + 1) / 2, weights / 2

@@ -66,7 +66,7 @@ class RequestForest:
 
     def _predict(self, rows: Singles) -> Floats:
         """Return the share of the trees that vote for class 1, for at most ROWS_PER_PASS rows."""
-        masks = np.empty((len(rows), self._tables[0].words), dtype=np.uint64)
+        masks = np.empty((len(rows), self._tables[0].word_count), dtype=np.uint64)
         ranks = [
             self._common_mask(values, mask)
             for values, mask in zip(rows.tolist(), masks, strict=True)
@@ -104,14 +104,14 @@ class RequestForest:
         """Return for each pair of a row and a leaf whether the row comes to this leaf."""
         rank = np.array(ranks, dtype=np.uint16)
         filling = self._requirements.shape[1] - 2 * rank.shape[1]
-        most = np.full((len(rank), filling), MAX_CUTS, dtype=np.uint16)
-        offered = np.concatenate([rank, MAX_CUTS - rank, most], axis=1)
+        filled_ranks = np.full((len(rank), filling), MAX_CUTS, dtype=np.uint16)
+        offered = np.concatenate([rank, MAX_CUTS - rank, filled_ranks], axis=1)
         is_enough = offered.take(row, axis=0) >= self._requirements.take(leaf, axis=0)
         # Eight comparisons are one word, which is faster than to look at each of them.
-        words = is_enough.view(np.uint64) == ALL_TRUE
-        is_reached: NDArray[np.bool_] = words[:, 0]
-        for word in words.T[1:]:
-            is_reached = is_reached & word
+        is_word_true = is_enough.view(np.uint64) == ALL_TRUE
+        is_reached: NDArray[np.bool_] = is_word_true[:, 0]
+        for is_true in is_word_true.T[1:]:
+            is_reached = is_reached & is_true
         return is_reached
 
 
@@ -154,11 +154,11 @@ def _list_requirements(boxes: list[ColumnBoxes]) -> Ranks:
 
 def _list_bits(masks: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the row and the bit of each bit that is set, for masks (rows, words)."""
-    words = masks.ravel()
-    filled = np.flatnonzero(words)
-    word_bits = words.take(filled).view(np.uint8)
-    position = np.flatnonzero(np.unpackbits(word_bits, bitorder="little").view(np.bool_))
-    word = filled.take(position >> 6)
+    mask_words = masks.ravel()
+    filled_words = np.flatnonzero(mask_words)
+    bit_bytes = mask_words.take(filled_words).view(np.uint8)
+    position = np.flatnonzero(np.unpackbits(bit_bytes, bitorder="little").view(np.bool_))
+    word = filled_words.take(position >> 6)
     row = word // masks.shape[1]
     bit = (word - row * masks.shape[1]) * 64 + (position & 63)
     return row, bit

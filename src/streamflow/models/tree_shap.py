@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streamflow.models.model_kind import Contributions, Floats, Tree
-from streamflow.models.pattern_shap import MIN_ROWS, PatternShap, max_path_columns, quadrature
+from streamflow.models.pattern_shap import MIN_ROWS, PatternShap
+from streamflow.models.pattern_tables import max_path_columns, quadrature
 from streamflow.models.tree_paths import TreePaths, build_paths
 
 #: `map`, or that of a pool of threads.

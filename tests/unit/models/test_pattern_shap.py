@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.forests import WIDTH, fit_forest, simple_matrix
 
-from streamflow.models import pattern_shap, tree_shap
+from streamflow.models import pattern_shap, pattern_tables, tree_shap
 from streamflow.models.model_kind import Contributions, Floats, Tree
 from streamflow.models.pattern_shap import MIN_ROWS
 from streamflow.models.tree_shap import TreeShap
@@ -68,7 +68,7 @@ def test_a_tree_with_a_long_path_is_computed_row_by_row(monkeypatch: pytest.Monk
     )
     shap = TreeShap([*trees[:2], stump], WIDTH)
     alone = shap.compute(matrix[:20])
-    monkeypatch.setattr(pattern_shap, "MAX_COLUMNS", 1)
+    monkeypatch.setattr(pattern_tables, "MAX_COLUMNS", 1)
     _require_equal(shap.compute(matrix), alone)
 
 
