@@ -1,9 +1,9 @@
 """Dynamic batching: requests that wait are answered together.
 
-A batch needs one read of the features, one run of the model, and one COPY into the prediction log.
-The API sends an answer only after its line in the log is committed, so every answer that was given
-is in the log. Several workers take turns: while one waits for PostgreSQL, a different one works.
-Nothing is stored between two batches.
+A batch needs one read of the features, one run of the model, and one INSERT into the prediction
+log. The API sends an answer only after its line in the log is committed, so every answer that was
+given is in the log. Several workers take turns: while one waits for PostgreSQL, a different one
+works. Nothing is stored between two batches.
 """
 
 from __future__ import annotations
