@@ -94,7 +94,7 @@ def count_values(cells: pl.Series) -> tuple[dict[str, int] | None, bool]:
         Value -> the number of its cells, or None if there are too many values; and whether a cell
         holds a NUL.
     """
-    counts = cells.drop_nulls().value_counts(name="cells")
+    counts = cells.value_counts(name="cells").drop_nulls()
     if len(counts) > KEPT_VALUES:
         return None, bool(cells.str.contains("\0", literal=True).any())
     values: dict[str, int] = dict(counts.iter_rows())
