@@ -28,6 +28,7 @@ from streamflow.features.own_files import find_own_folder
 from streamflow.files.home_catalog import HomeCatalog, load_home_catalog, refresh_copy
 from streamflow.files.home_location import read_former_home, record_home
 from streamflow.migration_checks import check_migrated, require_installation
+from streamflow.models.artifact_locations import artifact_variables
 from streamflow.settings import (
     Settings,
     apply_catalog_defaults,
@@ -130,8 +131,7 @@ class Platform:
     @property
     def _own_tracking_uri(self) -> str:
         """The address of MLflow's database on our own server."""
-        # The console opens a second platform as the writer. MLflow keeps one engine for each URI,
-        # so without the role in it both would share connections.
+        # The console opens a second one as the writer. They must not share an engine of MLflow.
         return self.address.sqlalchemy_url(
             self.settings.mlflow_database,
             driver=MLFLOW_DRIVER,
@@ -192,7 +192,7 @@ class Platform:
             **self.address.environment(),
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,
-            "MLFLOW_DEFAULT_ARTIFACT_ROOT": self.artifact_root,
+            **artifact_variables(self.artifact_root, self.home / ARTIFACTS),
             "FEATURE_REPO_DIR_ENV_VAR": str(self.home / "feast"),
         }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -105,7 +107,11 @@ def apply(repository: FeatureRepository) -> tuple[list[str], list[str]]:
 
 def dump(repository: FeatureRepository) -> Any:
     with stock_store(repository.folder) as store:
-        return meaning(store.registry.to_dict(project=store.project))
+        content = meaning(store.registry.to_dict(project=store.project))
+    return {
+        kind: sorted(values, key=json.dumps) if isinstance(values, list) else values
+        for kind, values in content.items()
+    }
 
 
 def fill(connection: psycopg.Connection) -> None:
@@ -200,6 +206,8 @@ def test_a_stock_apply_in_the_repository_changes_nothing(
         apply_total_with_repo_instance(
             store, store.project, store.registry, contents, skip_source_validation=False
         )
+    for name in ("definitions", "features.trips", "features"):
+        monkeypatch.delitem(sys.modules, name)
     assert dump(repository) == ours
 
 
