@@ -90,9 +90,6 @@ class _Sampler:
         """Take a sample."""
         memory = self._psutil.virtual_memory()
         disk = self._psutil.disk_usage(os.sep)
-        network = self._psutil.net_io_counters()
-        received = network.bytes_recv - self._network.bytes_recv
-        transmitted = network.bytes_sent - self._network.bytes_sent
         values = {
             "cpu_utilization_percentage": self._psutil.cpu_percent(),
             "system_memory_usage_megabytes": memory.used / MEGABYTE,
@@ -100,11 +97,22 @@ class _Sampler:
             "disk_usage_percentage": disk.percent,
             "disk_usage_megabytes": disk.used / MEGABYTE,
             "disk_available_megabytes": disk.free / MEGABYTE,
-            "network_receive_megabytes": received / MEGABYTE,
-            "network_transmit_megabytes": transmitted / MEGABYTE,
+            **self._read_network(),
         }
         rounded = {f"{PREFIX}{name}": round(value, 1) for name, value in values.items()}
         return SystemSample(time_ms=int(time.time() * 1000), values=rounded)
+
+    def _read_network(self) -> dict[str, float]:
+        """Return what was received and sent; nothing if the machine has no network."""
+        network = self._psutil.net_io_counters()
+        if network is None or self._network is None:
+            return {}
+        received = network.bytes_recv - self._network.bytes_recv
+        transmitted = network.bytes_sent - self._network.bytes_sent
+        return {
+            "network_receive_megabytes": received / MEGABYTE,
+            "network_transmit_megabytes": transmitted / MEGABYTE,
+        }
 
 
 def log_system_metrics(client: MlflowClient, run_id: str, samples: SystemSamples) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import psutil
 import pytest
 
 from streamflow.models.system_metrics import (
@@ -27,6 +28,15 @@ def test_a_short_training_has_one_sample_and_leaves_no_thread() -> None:
     (sample,) = samples.samples
     assert sample.values["system/disk_usage_megabytes"] > 0
     assert abs(sample.time_ms - time.time() * 1000) < 60_000
+
+
+def test_a_machine_without_a_network_has_no_metrics_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "net_io_counters", lambda: None)
+    with measure_system() as samples:
+        pass
+    names = set(samples.samples[0].values)
+    assert "system/cpu_utilization_percentage" in names
+    assert not {name for name in names if "network" in name}
 
 
 def test_a_training_that_fails_leaves_no_thread() -> None:
