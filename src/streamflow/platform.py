@@ -24,9 +24,11 @@ from streamflow.database import (
     translate_errors,
 )
 from streamflow.features.feature_service import ServiceFeature
+from streamflow.features.own_files import find_own_folder
 from streamflow.files.home_catalog import HomeCatalog, load_home_catalog, refresh_copy
 from streamflow.files.home_location import read_former_home, record_home
 from streamflow.migration_checks import check_migrated, require_installation
+from streamflow.models.artifact_locations import artifact_variables
 from streamflow.settings import (
     Settings,
     apply_catalog_defaults,
@@ -45,8 +47,7 @@ if TYPE_CHECKING:
 ARTIFACTS = "artifacts"  # the folder of the artifacts, below the state folder
 DATABASE = "streamflow"  # on the embedded server; on a server of yours the URL names it
 
-# PostgreSQL's word for "the role I logged in as". It must be set: PGOPTIONS of this process names
-# the writer role.
+# PostgreSQL's word for "the role I logged in as". It must be set: PGOPTIONS names the writer role.
 NO_ROLE = "none"
 
 # MLflow compares integer columns with text, which PostgreSQL refuses from psycopg 3.
@@ -130,8 +131,7 @@ class Platform:
     @property
     def _own_tracking_uri(self) -> str:
         """The address of MLflow's database on our own server."""
-        # The console opens a second platform as the writer. MLflow keeps one engine for each URI,
-        # so without the role in it both would share connections.
+        # The console opens a second one as the writer. They must not share an engine of MLflow.
         return self.address.sqlalchemy_url(
             self.settings.mlflow_database,
             driver=MLFLOW_DRIVER,
@@ -148,7 +148,10 @@ class Platform:
         """Feast, with its repository below the state folder."""
         from streamflow.features.repository import FeatureRepository
 
-        repository = FeatureRepository(self.home / "feast", self.catalog, role=self.address.role)
+        own_folder = find_own_folder(self.home, self.settings.feature_files)
+        repository = FeatureRepository(
+            self.home / "feast", self.catalog, role=self.address.role, own_folder=own_folder
+        )
         self._closing.callback(repository.close)
         if not repository.is_written:
             # The files are derived: a state folder on a new machine gets them from the database.
@@ -160,9 +163,8 @@ class Platform:
 
         A registered version may name an old one.
         """
-        stored = installation.feature_services(self.connection)
         services = {}
-        for name, features in stored.items():
+        for name, features in installation.feature_services(self.connection).items():
             services[name] = [ServiceFeature(**feature) for feature in features]
         return services
 
@@ -190,7 +192,7 @@ class Platform:
             **self.address.environment(),
             "MLFLOW_TRACKING_URI": self.tracking_uri,
             "MLFLOW_BACKEND_STORE_URI": self.tracking_uri,
-            "MLFLOW_DEFAULT_ARTIFACT_ROOT": self.artifact_root,
+            **artifact_variables(self.artifact_root, self.home / ARTIFACTS),
             "FEATURE_REPO_DIR_ENV_VAR": str(self.home / "feast"),
         }
 
@@ -209,15 +211,13 @@ def open_platform(
     Args:
         settings: of this installation
         notify: called with each line of progress
-        must_be_migrated: require that the database is migrated
+        must_be_migrated: raise NotMigrated or DifferentCatalog unless the database is migrated
         role: the database role of every part, the vendors' tools included
         observer: surrounds each run of a step
 
     Raises:
-        NotMigrated: there is no installation, or code or catalog need a different schema, and
-            `must_be_migrated` is True
-        DifferentCatalog: the database was migrated with a different catalog, and
-            `must_be_migrated` is True
+        NotMigrated: there is no installation, or code or catalog need a different schema
+        DifferentCatalog: the database was migrated with a different catalog
         SettingsInvalid: a setting needs money that is not set
     """
     if must_be_migrated:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import getpass
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
+from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
+from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 from support.states import JANUARY_TRAINED
 
 from streamflow.models.experiment import KIND_TAG, MODEL_TRAINING, ensure_experiment
+from streamflow.models.system_metrics import PREFIX, without_system_metrics
 from streamflow.platform import Platform
 
 pytestmark = pytest.mark.state(JANUARY_TRAINED)
@@ -71,8 +76,31 @@ def test_the_logged_model_has_the_metrics_of_the_run_on_its_training_set(
     (output,) = run.outputs.model_outputs
     model = client.get_logged_model(output.model_id)
     (dataset,) = [found.dataset for found in run.inputs.dataset_inputs]
-    assert {metric.key: metric.value for metric in model.metrics} == run.data.metrics
+    of_the_model = without_system_metrics(run.data.metrics)
+    assert {metric.key: metric.value for metric in model.metrics} == of_the_model
     assert {(metric.dataset_name, metric.dataset_digest) for metric in model.metrics} == {
         (dataset.name, dataset.digest)
     }
     assert model.params == run.data.params
+
+
+def test_a_run_has_the_system_metrics_of_its_training(client: MlflowClient, run: Run) -> None:
+    measured = {name for name in run.data.metrics if name.startswith(PREFIX)}
+    mlflows = {
+        f"{PREFIX}{name}"
+        for monitor in (CPUMonitor(), DiskMonitor(), NetworkMonitor())
+        for name in (monitor.collect_metrics(), monitor.metrics)[1]
+    }
+    assert measured == mlflows
+    history = client.get_metric_history(run.info.run_id, f"{PREFIX}system_memory_usage_percentage")
+    assert [metric.step for metric in history] == list(range(len(history)))
+    assert all(0 < metric.value < 100 for metric in history)
+    assert run.info.end_time is not None
+    assert history[-1].timestamp <= run.info.end_time
+
+
+def test_the_model_has_an_input_example(platform: Platform, client: MlflowClient) -> None:
+    version = client.get_model_version(platform.catalog.model, "1")
+    model = mlflow.models.get_model_info(str(version.source))
+    assert model.saved_input_example_info is not None
+    assert model.saved_input_example_info["artifact_path"] == "input_example.json"

@@ -3,6 +3,7 @@
 StreamflowError
 ├── SettingsInvalid          a setting or streamflow.toml cannot be used
 ├── CatalogInvalid           the catalog contradicts itself or the database
+├── FeatureFileInvalid       a file with Feast objects of your own cannot be used
 ├── ContractViolation        a drop breaks its schema; nothing was written
 ├── DropConflict             a drop equals a different drop, or is not known
 ├── SnapshotMissing          the requested frozen rows do not exist
@@ -55,6 +56,7 @@ from streamflow.errors.installation import (
     DatabaseUnavailable,
     DifferentCatalog,
     DiskFull,
+    FeatureFileInvalid,
     NotMigrated,
     PackagesMissing,
     PermissionMissing,
@@ -98,6 +100,7 @@ __all__ = [
     "DropConflict",
     "EntityUnknown",
     "FeastUnsupported",
+    "FeatureFileInvalid",
     "FeaturesMissing",
     "FeaturesStale",
     "FilterInvalid",

@@ -42,6 +42,14 @@ class PermissionMissing(StreamflowError):
     remedy = "Ask an administrator to run the SQL above, then run 'streamflow migrate' again."
 
 
+class FeatureFileInvalid(StreamflowError):
+    """A file with Feast objects of your own cannot be used; Feast's registry is as it was."""
+
+    exit_code = 63
+    state = "Feast's registry is as it was."
+    remedy = "Correct the file and run 'streamflow migrate' again."
+
+
 class NotMigrated(StreamflowError):
     """The database is older than the code or the catalog."""
 

@@ -20,6 +20,7 @@ QUERIES = load_queries(__file__)
 SCHEMA = "online"
 NAME_LIMIT = 63  # bytes; PostgreSQL's NAMEDATALEN - 1
 DIGEST_LENGTH = 12
+NEXT_SUFFIX = "__next"  # the end of the name of the table that will replace a live table
 #: The columns, beside key and features, that every live table has -> their SQL type.
 TIME_COLUMNS = {"as_of": "timestamp with time zone", "known_at": "timestamp with time zone"}
 
@@ -51,7 +52,7 @@ def name_in_project(project: str, view: str) -> str:
 
 def next_table(view: str) -> sql.Identifier:
     """Return the name of the table that is about to replace the live table of `view`."""
-    return sql.Identifier(SCHEMA, f"{view}__next")
+    return sql.Identifier(SCHEMA, f"{view}{NEXT_SUFFIX}")
 
 
 def swap_live_tables(connection: psycopg.Connection, views: Iterable[str]) -> None:

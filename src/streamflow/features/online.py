@@ -84,9 +84,7 @@ class StreamflowOnlineStore(OnlineStore):  # type: ignore[misc]
         with connect(Address()) as connection, connection.transaction():
             lock_live_tables(connection)
             for view in tables_to_keep:
-                keys = {key.name: key.sql_type for key in find_keys(view)}
-                features = {name: types[0] for name, types in find_features(view).items()}
-                _check_names(view, [*keys, *features])
+                keys, features = find_live_columns(view)
                 ensure_live_table(connection, _table_name(config, view), keys, features)
             for view in tables_to_delete:
                 drop_live_table(connection, _table_name(config, view))
@@ -232,6 +230,18 @@ def _table_name(config: RepoConfig, view: FeatureView) -> str:
     """Return the name of the live table of a view in the project of this configuration."""
     is_owner = config.project == config.online_store.owner
     return str(view.name) if is_owner else name_in_project(config.project, view.name)
+
+
+def find_live_columns(view: FeatureView) -> tuple[dict[str, str], dict[str, str]]:
+    """Return name -> SQL type of the keys, and of the features, in the live table of a view.
+
+    Raises:
+        FeastUnsupported: no live table can have a key or a feature of the view.
+    """
+    keys = {key.name: key.sql_type for key in find_keys(view)}
+    features = {name: types[0] for name, types in find_features(view).items()}
+    _check_names(view, [*keys, *features])
+    return keys, features
 
 
 def _check_names(view: FeatureView, names: list[str]) -> None:

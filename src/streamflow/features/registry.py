@@ -5,23 +5,54 @@ Open it, apply definitions as `feast apply` does, and record a materialization.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import ModuleType
+from typing import TypeVar
 
-from feast import FeatureService, FeatureStore, FeatureView
+from feast import FeatureService, FeatureStore, FeatureView, OnDemandFeatureView
 from feast.data_source import DataSource
 from feast.entity import Entity
-from feast.errors import FeatureViewNotFoundException
+from feast.errors import FeastError, FeatureViewNotFoundException
 from feast.feature_view import DUMMY_ENTITY
 from feast.project import Project
+from feast.repo_config import load_repo_config
 from feast.repo_contents import RepoContents
 from feast.repo_operations import extract_objects_for_apply_delete
+from feast.stream_feature_view import StreamFeatureView
 
 from streamflow.column_types import COLUMN_TYPES
-from streamflow.errors import NotMigrated
+from streamflow.errors import FeatureFileInvalid, NotMigrated
+from streamflow.features.definition_modules import run_files
 from streamflow.features.feature_service import ServiceFeature, ViewSpec
+from streamflow.features.own_checks import check_objects
+from streamflow.features.own_files import OwnFile
+from streamflow.features.own_objects import (
+    OwnObject,
+    collect_generated,
+    collect_own,
+    name_kind,
+    name_of,
+)
+
+Kind = TypeVar("Kind")
+# Feast warns of this at each apply. What we promise of on-demand views is in our documentation.
+EXPERIMENTAL_WARNING = "On demand feature view is an experimental feature"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryContents:
+    """The objects that Feast's registry is to have."""
+
+    generated: Sequence[object]
+    own_objects: Sequence[OwnObject]
+
+    @property
+    def values(self) -> list[object]:
+        """Return all objects."""
+        return [*self.generated, *(item.value for item in self.own_objects)]
 
 
 def open_store(folder: Path) -> FeatureStore:
@@ -31,18 +62,51 @@ def open_store(folder: Path) -> FeatureStore:
     return FeatureStore(repo_path=str(folder))
 
 
-def apply_definitions(store: FeatureStore, path: Path) -> None:
-    """Apply a file of definitions as `feast apply` does.
+def read_contents(folder: Path, own_files: Sequence[OwnFile]) -> RegistryContents:
+    """Run the files of a feature repository, and check the objects that the owner defines.
 
-    Objects that the file does not define are removed from the registry.
+    The registry is neither read nor changed.
+
+    Raises:
+        FeatureFileInvalid: a file of the owner, or an object of it, cannot be used.
     """
-    contents = _collect_contents(_run_definitions(path), store.project)
+    modules = run_files(folder, own_files)
+    generated = collect_generated(modules.generated)
+    own_objects = collect_own(modules)
+    if own_objects:
+        config = load_repo_config(folder, folder / "feature_store.yaml")
+        check_objects(config, generated, own_objects)
+    return RegistryContents(generated=generated, own_objects=own_objects)
+
+
+def apply_contents(store: FeatureStore, contents: RegistryContents) -> list[str]:
+    """Apply the objects of a feature repository as `feast apply` does.
+
+    Objects that are not among them are removed from the registry.
+
+    Returns:
+        Kind and name of each object that was removed.
+
+    Raises:
+        FeatureFileInvalid: Feast refuses an object of the owner.
+    """
     to_apply, to_delete, _, _ = extract_objects_for_apply_delete(
         store.project,
         store.registry,
-        contents,
+        _collect_contents(contents.values, store.project),
     )
-    store.apply(to_apply, objects_to_delete=to_delete, partial=False)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", EXPERIMENTAL_WARNING, RuntimeWarning)
+            store.apply(to_apply, objects_to_delete=to_delete, partial=False)
+    except (FeastError, ValueError) as exc:
+        if not contents.own_objects:
+            raise
+        paths = sorted({str(item.path) for item in contents.own_objects})
+        raise FeatureFileInvalid(
+            f"Feast refuses an object of {', '.join(paths)}: {type(exc).__name__}: {exc}"
+        ) from exc
+    return sorted(f"{name_kind(value)} {name_of(value)}" for value in to_delete)
 
 
 def record_materialization(store: FeatureStore, as_of: Mapping[str, datetime]) -> None:
@@ -94,6 +158,18 @@ def describe_misfits(
     ]
 
 
+def describe_missing(store: FeatureStore, own_objects: Sequence[OwnObject]) -> list[str]:
+    """Describe each object of the owner that the registry lacks."""
+    registered: list[object] = [
+        *store.list_all_feature_views(),
+        *store.list_feature_services(),
+        *store.list_entities(),
+        *store.list_data_sources(),
+    ]
+    titles = {f"{name_kind(value)} {name_of(value)}" for value in registered}
+    return [f"missing: {item.title}" for item in own_objects if item.title not in titles]
+
+
 def _compare(
     kind: str,
     needed: Mapping[str, object],
@@ -132,29 +208,23 @@ def _list_refs(service: FeatureService) -> list[str]:
     )
 
 
-def _run_definitions(path: Path) -> ModuleType:
-    """Run a file of definitions and return it as a module.
-
-    The present content of the file is run: nothing is left in sys.modules, on sys.path or in a
-    bytecode cache.
-    """
-    module = ModuleType(path.stem)
-    code = compile(path.read_text(encoding="utf-8"), str(path), "exec")
-    exec(code, module.__dict__)  # noqa: S102  # `feast apply` runs it too
-    return module
-
-
-def _collect_contents(module: ModuleType, project: str) -> RepoContents:
-    """Collect the Feast objects of a module, as Feast's own parser does."""
-    members = [getattr(module, name) for name in dir(module)]
+def _collect_contents(values: Sequence[object], project: str) -> RepoContents:
+    """Sort Feast objects by kind, as Feast's own parser does."""
+    stream_views = _select(values, StreamFeatureView)
+    views = [view for view in _select(values, FeatureView) if view not in stream_views]
     return RepoContents(
         projects=[Project(name=project, description="")],
-        data_sources=[member for member in members if isinstance(member, DataSource)],
-        entities=[*(member for member in members if isinstance(member, Entity)), DUMMY_ENTITY],
-        feature_views=[member for member in members if isinstance(member, FeatureView)],
-        feature_services=[member for member in members if isinstance(member, FeatureService)],
-        on_demand_feature_views=[],
-        stream_feature_views=[],
+        data_sources=_select(values, DataSource),
+        entities=[*_select(values, Entity), DUMMY_ENTITY],
+        feature_views=views,
+        feature_services=_select(values, FeatureService),
+        on_demand_feature_views=_select(values, OnDemandFeatureView),
+        stream_feature_views=stream_views,
         label_views=[],
         permissions=[],
     )
+
+
+def _select(values: Sequence[object], kind: type[Kind]) -> list[Kind]:
+    """Return the objects of a kind."""
+    return [value for value in values if isinstance(value, kind)]

@@ -5,7 +5,8 @@ A stock `feast teardown` or `feast apply` can remove or change both behind our b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
@@ -60,9 +61,60 @@ def _has_registry(connection: psycopg.Connection) -> bool:
 
 def delete_project(connection: psycopg.Connection, project: str) -> None:
     """Delete what Feast's registry has of a project. An apply writes all of it again."""
-    for (table,) in connection.execute(QUERIES["registry_tables"]).fetchall():
+    for table in _registry_tables(connection):
         statement = sql.SQL("DELETE FROM {} WHERE project_id = %s")
         connection.execute(statement.format(sql.Identifier("feast", table)), [project])
+
+
+@contextmanager
+def keep_on_error(connection: psycopg.Connection, project: str) -> Iterator[None]:
+    """Give Feast's registry its present rows of a project back if the `with` block fails.
+
+    Feast commits each object by itself, so a failed apply would leave a part of them.
+    """
+    rows_by_table = {
+        table: _copy_rows(connection, table, project) for table in _registry_tables(connection)
+    }
+    connection.commit()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        with connection.transaction():
+            delete_project(connection, project)
+            for table, rows in rows_by_table.items():
+                statement = sql.SQL("COPY {} FROM STDIN (FORMAT binary)")
+                identifier = sql.Identifier("feast", table)
+                with connection.cursor().copy(statement.format(identifier)) as copy:
+                    copy.write(rows)
+        raise
+
+
+def _copy_rows(connection: psycopg.Connection, table: str, project: str) -> bytes:
+    """Return the rows of a project in a table of the registry, in PostgreSQL's binary form."""
+    statement = sql.SQL("COPY (SELECT * FROM {} WHERE project_id = {}) TO STDOUT (FORMAT binary)")
+    query = statement.format(sql.Identifier("feast", table), sql.Literal(project))
+    with connection.cursor().copy(query) as copy:
+        return b"".join(copy)
+
+
+def _registry_tables(connection: psycopg.Connection) -> list[str]:
+    """Return the tables of Feast's registry whose rows belong to a project."""
+    return [table for (table,) in connection.execute(QUERIES["registry_tables"]).fetchall()]
+
+
+def list_views(connection: psycopg.Connection, project: str) -> set[str]:
+    """Return the views of a project in Feast's registry that have a live table."""
+    if not _has_registry(connection):
+        return set()
+    return {name for (name,) in connection.execute(QUERIES["views_with_table"], [project, project])}
+
+
+def drop_live_tables(connection: psycopg.Connection, views: Iterable[str]) -> None:
+    """Drop the live tables of views that are no longer registered."""
+    lock_live_tables(connection)
+    for view in views:
+        drop_live_table(connection, view)
 
 
 def find_unfit_tables(
@@ -77,9 +129,7 @@ def find_unfit_tables(
 
 def drop_unfit_tables(connection: psycopg.Connection, catalog: Catalog, services: Services) -> None:
     """Drop each live table that a materialization of its view could not fill."""
-    lock_live_tables(connection)
-    for view in find_unfit_tables(connection, catalog, services):
-        drop_live_table(connection, view)
+    drop_live_tables(connection, find_unfit_tables(connection, catalog, services))
 
 
 def _is_fit(connection: psycopg.Connection, view: ViewSpec, catalog: Catalog) -> bool:

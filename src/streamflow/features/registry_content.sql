@@ -11,6 +11,12 @@ UNION ALL
 SELECT 'service ' || feature_service_name FROM feast.feature_services
 WHERE project_id = %(project)s
 
+-- views_with_table --
+-- The views of a project that have a live table. An on-demand view has none.
+SELECT feature_view_name FROM feast.feature_views WHERE project_id = %s
+UNION ALL
+SELECT feature_view_name FROM feast.stream_feature_views WHERE project_id = %s
+
 -- frozen_columns --
 -- The columns of a frozen table with their SQL types.
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute

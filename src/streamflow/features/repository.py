@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import unified_diff
 from hashlib import sha256
 from pathlib import Path
@@ -19,18 +17,26 @@ from streamflow.errors import NotMigrated
 from streamflow.features.definitions import definitions_py, store_yaml
 from streamflow.features.feature_service import ServiceFeature, all_services, views_of
 from streamflow.features.materialize import MaterializedView
+from streamflow.features.own_files import OWN_FOLDER, OwnFolder
 from streamflow.features.registry_content import (
     delete_orphaned_versions,
     delete_project,
+    drop_live_tables,
     drop_unfit_tables,
+    keep_on_error,
+    list_views,
 )
+from streamflow.features.registry_results import AppliedObjects, RegistryComparison
+from streamflow.features.repository_files import read_text, replace_file
 
 if TYPE_CHECKING:
     import polars as pl
+    import psycopg
     import pyarrow as pa
     from feast import FeatureService, FeatureStore
 
 Services = Mapping[str, Sequence[ServiceFeature]]
+GENERATED_FILES = ("feature_store.yaml", "definitions.py")
 
 
 class FeatureRepository:
@@ -42,10 +48,19 @@ class FeatureRepository:
     needed, because importing Feast takes seconds.
     """
 
-    def __init__(self, folder: Path, catalog: Catalog, *, role: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        catalog: Catalog,
+        *,
+        role: str | None = None,
+        own_folder: OwnFolder | None = None,
+    ) -> None:
         self.folder = folder
         self._catalog = catalog
+        self._project = catalog.model
         self._role = role
+        self._own_folder = own_folder or OwnFolder(path=folder / "none")
         self._feast_store: FeatureStore | None = None
 
     @property
@@ -56,7 +71,7 @@ class FeatureRepository:
         different names.
         """
         owner = f"  owner: {self._catalog.model}\n"
-        store_file = _read_text(self.folder / "feature_store.yaml")
+        store_file = read_text(self.folder / "feature_store.yaml")
         return owner in store_file and (self.folder / "definitions.py").is_file()
 
     def files(self, services: Services) -> dict[str, str]:
@@ -64,10 +79,12 @@ class FeatureRepository:
 
         Raises:
             CatalogInvalid: a feature has a different type in the catalog and in a service.
+            FeatureFileInvalid: a file of the owner cannot be read, or others can write it.
         """
         return {
             "feature_store.yaml": store_yaml(self._catalog, role=self._role),
             "definitions.py": definitions_py(self._catalog, services),
+            **{file.copy_name: file.text for file in self._own_folder.read()},
         }
 
     def digest(self, services: Services) -> str:
@@ -75,68 +92,117 @@ class FeatureRepository:
 
         If it is unchanged since the last `apply`, there is nothing to apply.
         """
-        texts = self.files(services).values()
+        texts = [
+            text if name in GENERATED_FILES else f"{name}\n{text}"
+            for name, text in self.files(services).items()
+        ]
         return sha256("\0".join(texts).encode()).hexdigest()
 
     def plan(self, services: Services) -> str:
         """Return the changes that `write` would make, as a unified diff. Empty: no changes."""
         lines: list[str] = []
-        for name, text in self.files(services).items():
-            present_lines = _read_text(self.folder / name).splitlines(True)
+        for name, text in {**self.files(services), **dict.fromkeys(self._old_copies(), "")}.items():
+            present_lines = read_text(self.folder / name).splitlines(True)
             lines += unified_diff(present_lines, text.splitlines(True), name, name)
         return "".join(lines)
 
     def write(self, services: Services) -> bool:
-        """Write the files that differ. Return False when there were none.
+        """Write the files that differ, and delete the copies of files that the owner removed.
 
         Each file is written whole or not at all.
+
+        Returns:
+            False when there was nothing to change.
         """
         changed_files = {
             name: text
             for name, text in self.files(services).items()
-            if _read_text(self.folder / name) != text
+            if read_text(self.folder / name) != text
         }
+        old_copies = self._old_copies()
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, text in changed_files.items():
-            _replace_file(self.folder / name, text)
-        return bool(changed_files)
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            replace_file(self.folder / name, text)
+        for name in old_copies:
+            (self.folder / name).unlink(missing_ok=True)
+        return bool(changed_files or old_copies)
 
-    def apply(self) -> None:
+    def _old_copies(self) -> list[str]:
+        """Return the names of copies whose original the owner removed."""
+        present = {file.copy_name for file in self._own_folder.read()}
+        names = [f"{OWN_FOLDER}/{path.name}" for path in (self.folder / OWN_FOLDER).glob("*.py")]
+        return sorted(set(names) - present)
+
+    def apply(self) -> AppliedObjects:
         """Apply the definitions to Feast's registry and the live tables, as `feast apply` does.
 
-        Only one of our processes does this at a time.
-        """
-        with self._lock_registry():
-            self.close()
-            with connect(Address()) as connection:
-                delete_orphaned_versions(connection, self._catalog.model)
-            registry = _import_registry()
-            registry.apply_definitions(self._get_store(), self.folder / "definitions.py")
+        Only one of our processes does this at a time. After an error the registry is as it was.
 
-    def rebuild(self, services: Services) -> None:
+        Raises:
+            FeatureFileInvalid: a file of the owner, or an object of it, cannot be used.
+        """
+        return self._apply(lambda connection: delete_orphaned_versions(connection, self._project))
+
+    def rebuild(self, services: Services) -> AppliedObjects:
         """Write and apply the definitions whatever stands in the registry and the live tables.
 
         What Feast's registry has of our project is deleted first, because a foreign object of the
         same name would block the apply. A live table that cannot hold the features of its view is
         dropped: `materialize` fills it again.
+
+        Raises:
+            FeatureFileInvalid: a file of the owner, or an object of it, cannot be used.
         """
         self.write(services)
-        with self._lock_registry():
-            self.close()
-            with connect(Address()) as connection, connection.transaction():
-                delete_project(connection, self._catalog.model)
-                drop_unfit_tables(connection, self._catalog, services)
-        self.apply()
+        former_views: set[str] = set()
 
-    def misfits(self, services: Services) -> list[str]:
-        """Describe what Feast's registry lacks or defines differently; empty: nothing."""
-        texts: list[str] = _import_registry().describe_misfits(
-            self._get_store(),
+        def clear(connection: psycopg.Connection) -> None:
+            former_views.update(list_views(connection, self._project))
+            delete_project(connection, self._project)
+            drop_unfit_tables(connection, self._catalog, services)
+
+        applied = self._apply(clear)
+        with connect(Address()) as connection:
+            drop_live_tables(connection, former_views - list_views(connection, self._project))
+        return applied
+
+    def _apply(self, prepare: Callable[[psycopg.Connection], None]) -> AppliedObjects:
+        """Apply the definitions after a change of the registry that prepares it."""
+        registry = _import_registry()
+        with self._lock_registry(), connect(Address()) as connection:
+            contents = registry.read_contents(self.folder, self._own_folder.read())
+            self.close()
+            with keep_on_error(connection, self._project):
+                prepare(connection)
+                connection.commit()
+                removed = registry.apply_contents(self._get_store(), contents)
+        return AppliedObjects(
+            own_objects=[item.title for item in contents.own_objects], removed=removed
+        )
+
+    def compare_registry(self, services: Services) -> RegistryComparison:
+        """Compare Feast's registry with the definitions.
+
+        Of the owner's objects it is only asked whether the registry has them.
+
+        Raises:
+            FeatureFileInvalid: a file of the owner, or an object of it, cannot be used.
+        """
+        registry = _import_registry()
+        contents = registry.read_contents(self.folder, self._own_folder.read())
+        store = self._get_store()
+        misfits = registry.describe_misfits(
+            store,
             views_of(self._catalog, services),
             all_services(self._catalog, services),
             key=self._catalog.entity.key,
         )
-        return texts
+        missing = registry.describe_missing(store, contents.own_objects)
+        return RegistryComparison(
+            misfits=[*misfits, *missing],
+            own_objects=[item.title for item in contents.own_objects],
+        )
 
     def record_materialization(self, views: Sequence[MaterializedView]) -> None:
         """Record in Feast's registry which instant of each view is materialized."""
@@ -213,25 +279,3 @@ def _list_feature_names(service: FeatureService) -> list[str]:
         for projection in service.feature_view_projections
         for feature in projection.features
     ]
-
-
-def _read_text(path: Path) -> str:
-    """Return the text of a file. A file that does not exist has an empty text."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-
-
-def _replace_file(path: Path, text: str) -> None:
-    """Write a file atomically: a different process reads either the old text or the new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -61,6 +61,25 @@ def location_prefix(tracking_uri: str, folder: Path) -> str:
     return folder.as_uri() if is_database(tracking_uri) else PROXIED
 
 
+def artifact_variables(artifact_root: str, folder: Path) -> dict[str, str]:
+    """Return the variables that tell an MLflow server where files are, and which it hands out.
+
+    Args:
+        artifact_root: where new experiments keep their artifacts.
+        folder: the artifacts' folder, which holds them if they are named by way of the server.
+
+    >>> list(artifact_variables("s3://b/1", Path("/srv/artifacts")).values())
+    ['s3://b/1', 's3://b/1']
+    >>> list(artifact_variables("mlflow-artifacts:/", Path("/srv/artifacts")).values())
+    ['mlflow-artifacts:/', 'file:///srv/artifacts']
+    """
+    is_proxied = artifact_root.startswith(PROXIED)
+    return {
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifact_root,
+        "MLFLOW_ARTIFACTS_DESTINATION": folder.as_uri() if is_proxied else artifact_root,
+    }
+
+
 def relative_path(location: str, beginnings: Iterable[str]) -> str | None:
     """Return the path below the artifacts' folder that a location means.
 

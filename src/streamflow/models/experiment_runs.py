@@ -10,6 +10,7 @@ from streamflow.core.statistics.old_metric_names import translate_old_metrics
 from streamflow.models.experiment import ensure_experiment, ensure_registered_model
 from streamflow.models.mlflow_client import translate_mlflow_errors
 from streamflow.models.model_version import ModelVersion
+from streamflow.models.system_metrics import without_system_metrics
 from streamflow.models.version_search import search_versions_of_all_models
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class ExperimentRuns:
         return RunFacts(
             name=run.info.run_name or "",
             params=dict(run.data.params),
-            metrics=translate_old_metrics(run.data.metrics),
+            metrics=translate_old_metrics(without_system_metrics(run.data.metrics)),
             dataset=run.inputs.dataset_inputs[0].to_dictionary(),
             tags=dict(version.tags),
         )

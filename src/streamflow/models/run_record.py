@@ -26,6 +26,7 @@ from streamflow.core.versions.version_files import (
 from streamflow.models.mlflow_model import feature_schema, signature_of
 from streamflow.models.model_file import ModelDigests
 from streamflow.models.model_selection import Candidate
+from streamflow.models.system_metrics import SystemSamples
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
@@ -60,6 +61,7 @@ class RunRecord:
             the user named the kind.
         files: file name -> bytes of the figures and of all further files beside the model.
         forward: the metrics of a model of the months before; None where there is none.
+        system_samples: the state of the machine during the training.
         passport: returns the content of passport.json. It is called with the digests of the model
             file, once this file is written.
     """
@@ -84,6 +86,7 @@ class RunRecord:
     default_costs: Sequence[DefaultCost] = ()
     training_seconds: float
     files: Mapping[str, bytes] = field(default_factory=dict)
+    system_samples: SystemSamples = field(default_factory=SystemSamples)
     passport: Callable[[ModelDigests], Mapping[str, Any]]
 
     @property

@@ -32,6 +32,7 @@ from streamflow.models.run_record import (
     write_files,
 )
 from streamflow.models.run_tags import MODEL_TAG, PARENT_TAG, page_tags
+from streamflow.models.system_metrics import log_system_metrics
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -63,6 +64,7 @@ def log_run(
         files = Path(scratch, "files")
         digests, passport_digest = _write_contents(record, package, files)
         facts = _collect_facts(record, run_name, version_tags(record, digests, passport_digest))
+        log_system_metrics(client, run_id, record.system_samples)
         for candidate in record.candidates:
             _log_candidate(client, candidate, experiment_id=experiment_id, parent=run_id, name=name)
         version = _register(

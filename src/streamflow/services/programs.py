@@ -40,7 +40,9 @@ PROGRAMS = (
     Program(name="postgres", arguments="-m streamflow.services.postgres"),
     Program(
         name="mlflow",
-        arguments=f"{EXEC} mlflow server --host {{host}} --port {{port}} --workers 1",
+        # With this application, clients on different machines reach the files, too.
+        arguments=f"{EXEC} mlflow server --host {{host}} --port {{port}} --workers 1"
+        " --app-name streamflow",
         port="mlflow_port",
         health="/health",
     ),

@@ -58,6 +58,11 @@ class InstallationSettings(BaseSettings):
     catalog: Path | None = setting(
         None, "your catalog.toml; by default the catalog of the StreamFlow data is used"
     )
+    feature_files: Path | None = setting(
+        None,
+        "the folder of Python files with Feast objects of your own; "
+        "by default the folder features of the home, if it exists",
+    )
     inbox: Path | None = setting(
         None, "the folder where drops arrive, each in its own subfolder; 'inbox' processes them"
     )

@@ -11,6 +11,7 @@ from streamflow.database import connect, ensure_database
 from streamflow.errors import DatabaseInUse
 from streamflow.features.feature_service import features_of
 from streamflow.features.registry_content import find_missing
+from streamflow.features.registry_results import AppliedObjects
 from streamflow.files.home_catalog import HomeCatalog, remember_catalog
 from streamflow.migration_checks import require_same_source
 from streamflow.models.mlflow_client import is_database
@@ -60,6 +61,8 @@ def migrate(
         PermissionMissing: the login user lacks a permission; the error holds the SQL to run.
         CatalogInvalid: a column changed its type.
         NotMigrated: a restore was interrupted.
+        FeatureFileInvalid: a file with Feast objects of the owner cannot be used. The tables are
+            migrated, and Feast's registry is as it was.
     """
     login = platform.login
     changes = []
@@ -105,8 +108,7 @@ def _migrate(platform: Platform, *, change_catalog: bool) -> list[str]:
     is_changed = state is None or state.repository_digest != digest
     if is_changed or find_missing(platform.connection, platform.catalog, services):
         platform.notify("applying the feature repository")
-        platform.features.apply()
-        changes.append(_describe_registry(platform))
+        changes += _describe_registry(platform, platform.features.apply())
     installation.record_installation(
         platform.connection,
         catalog_digest=platform.catalog.digest,
@@ -157,10 +159,15 @@ def _describe_source(catalog_file: HomeCatalog) -> list[str]:
     return [f"the catalog of this installation: {catalog_file.name}, before {former}"]
 
 
-def _describe_registry(platform: Platform) -> str:
-    """Describe the views and the service that were written to the Feast registry."""
+def _describe_registry(platform: Platform, applied: AppliedObjects) -> list[str]:
+    """Describe what was written to the Feast registry, and what was removed."""
     views = count_of(len(platform.catalog.views), "view")
-    return f"Feast registry: {views}, service {platform.catalog.service}"
+    lines = [f"Feast registry: {views}, service {platform.catalog.service}"]
+    if applied.own_objects:
+        lines.append(f"Feast registry, your own: {', '.join(applied.own_objects)}")
+    if applied.removed:
+        lines.append(f"Feast registry, removed: {', '.join(applied.removed)}")
+    return lines
 
 
 def plan_migration(platform: Platform, *, change_catalog: bool = False) -> MigrateReceipt:
@@ -182,6 +189,8 @@ def plan_migration(platform: Platform, *, change_catalog: bool = False) -> Migra
         changes.append(f"Feast registry: a new service {platform.catalog.service}")
     elif state.catalog_digest != platform.catalog.digest:
         changes.append("record the changed catalog")
+    elif state.repository_digest != platform.features.digest(platform.read_services()):
+        changes.append("Feast registry: apply the changed definitions")
     missing = find_missing(platform.connection, platform.catalog, platform.read_services())
     changes += [f"Feast: missing {name}" for name in missing]
     changes += _describe_source(platform.catalog_file)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.counts import count_of
-from streamflow.core.statistics.metrics import Floats, HoldoutMetrics, Labels, list_caveats
+from streamflow.core.statistics.metrics import HoldoutMetrics, list_caveats
 from streamflow.core.statistics.threshold import Threshold
 from streamflow.core.training.certificate import Certificate
 from streamflow.core.training.default_costs import DefaultCost
@@ -18,13 +18,9 @@ from streamflow.core.training.honesty import HonestyReport
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import make_passport
 from streamflow.core.versions.version_files import (
-    CALIBRATION,
     HONESTY,
-    PRECISION_RECALL,
-    ROC,
     place_digests,
 )
-from streamflow.files import figures
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
 from streamflow.steps.observed import observed
@@ -33,6 +29,7 @@ from streamflow.steps.training.certify import certify
 from streamflow.steps.training.current_levels import read_current_levels
 from streamflow.steps.training.fit import Fitted, fit, result_of
 from streamflow.steps.training.honesty import check_label_honesty
+from streamflow.steps.training.run_files import collect_run_files
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.training.training_side import list_validation_remarks
 from streamflow.warehouse import ledger
@@ -40,6 +37,7 @@ from streamflow.warehouse import ledger
 if TYPE_CHECKING:
     from streamflow.models.model_file import ModelDigests
     from streamflow.models.run_record import LoggedRun, RunRecord
+    from streamflow.models.system_metrics import SystemSamples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,16 +110,21 @@ def train(
         full: prove every cell of a large set, too, not only a sample
         months: learn from this many labelled drops, up to `as_of`
     """
+    from streamflow.models.system_metrics import measure_system
+
     platform.notify("assembling the training set")
-    rows = training_set(platform, as_of, label_lead=label_lead, known_at=known_at, months=months)
-    platform.notify(f"training on {count_of(rows.row_count, 'row')}")
-    fitted = fit(platform, rows)
-    platform.notify("checking where cells come from")
-    certificate = certify(platform, rows, full=full)
-    platform.notify("checking the labels and the features")
-    honesty = check_label_honesty(platform, rows)
+    with measure_system() as samples:
+        rows = training_set(
+            platform, as_of, label_lead=label_lead, known_at=known_at, months=months
+        )
+        platform.notify(f"training on {count_of(rows.row_count, 'row')}")
+        fitted = fit(platform, rows)
+        platform.notify("checking where cells come from")
+        certificate = certify(platform, rows, full=full)
+        platform.notify("checking the labels and the features")
+        honesty = check_label_honesty(platform, rows)
     platform.notify("logging the run")
-    logged = register(platform, rows, fitted, certificate, honesty)
+    logged = register(platform, rows, fitted, certificate, honesty, samples)
     return _receipt(rows, fitted, certificate, honesty, logged)
 
 
@@ -184,13 +187,16 @@ def register(
     fitted: Fitted,
     certificate: Certificate,
     honesty: HonestyReport,
+    system_samples: SystemSamples,
 ) -> LoggedRun:
     """Log the run and register the version with its passport: everything, or no version.
 
     Raises SnapshotMissing when a revision of `rows` is gone by now.
     """
     reconcile(platform)
-    record = _run_record(platform, rows, fitted, certificate, honesty)
+    record = replace(
+        _run_record(platform, rows, fitted, certificate, honesty), system_samples=system_samples
+    )
     record_passport = partial(
         ledger.record_passport, platform.connection, platform.catalog.model, rows.all_sources
     )
@@ -234,31 +240,9 @@ def _run_record(
         forward=fitted.forward,
         default_costs=fitted.default_costs,
         training_seconds=fitted.training_seconds,
-        files=_run_files(platform, rows, fitted, honesty),
+        files=collect_run_files(settings, rows, fitted, honesty),
         passport=lambda digests: _passport(platform, rows, fitted, certificate, honesty, digests),
     )
-
-
-def _run_files(
-    platform: Platform,
-    rows: TrainingSet,
-    fitted: Fitted,
-    honesty: HonestyReport,
-) -> dict[str, bytes]:
-    """Return the files that are stored beside the model, by name."""
-    files = {**fitted.files, HONESTY.name: honesty.content}
-    if platform.settings.train_figures:
-        files |= _draw_figures(rows.labels[fitted.holdout], fitted.probability)
-    return files
-
-
-def _draw_figures(label: Labels, probability: Floats) -> dict[str, bytes]:
-    """Return the figures of a version on its hold-out, by name of the file."""
-    return {
-        ROC.name: figures.draw_roc(label, probability),
-        PRECISION_RECALL.name: figures.draw_precision_recall(label, probability),
-        CALIBRATION.name: figures.draw_calibration(label, probability),
-    }
 
 
 def _passport(

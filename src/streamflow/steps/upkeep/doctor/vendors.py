@@ -11,6 +11,7 @@ from streamflow.core.versions.version_files import MODEL
 from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted
 from streamflow.features.feature_service import all_services, views_of
+from streamflow.features.own_files import find_own_folder
 from streamflow.features.repository import FeatureRepository
 from streamflow.files.home_location import LOCATION_FILE
 from streamflow.models.artifact_locations import local_path
@@ -63,7 +64,8 @@ def check_feature_files(platform: Platform) -> Finding:
 def check_feature_registry(platform: Platform) -> Finding:
     """Check that Feast's registry has all views and services that are needed, as we define them.
 
-    The catalog and the registered versions name them.
+    The catalog and the registered versions name them. The files of the owner are run, so that an
+    error in them is found.
     """
     services = platform.read_services()
     needed_views = {view.name for view in views_of(platform.catalog, services)}
@@ -72,15 +74,16 @@ def check_feature_registry(platform: Platform) -> Finding:
     # is wrong.
     with TemporaryDirectory() as folder, closing(_open_repository(platform, Path(folder))) as store:
         store.write(services)
-        misfits = store.misfits(services)
-    if misfits:
-        text = "; ".join(misfits)
-    else:
-        text = f"{count_of(len(needed_views), 'view')}, {count_of(len(needed_services), 'service')}"
+        comparison = store.compare_registry(services)
+    misfits = comparison.misfits
+    views = count_of(len(needed_views), "view")
+    text = f"{views}, {count_of(len(needed_services), 'service')}"
+    if comparison.own_objects:
+        text += f"; your own: {', '.join(comparison.own_objects)}"
     return Finding(
         subject="Feast registry",
         state=ok_or_wrong(not misfits),
-        text=text,
+        text="; ".join(misfits) or text,
         remedy="Run 'streamflow doctor --fix'.",
         fixable=True,
     )
@@ -88,7 +91,9 @@ def check_feature_registry(platform: Platform) -> Finding:
 
 def _open_repository(platform: Platform, folder: Path) -> FeatureRepository:
     """Open the feature repository in a folder."""
-    return FeatureRepository(folder, platform.catalog, role=platform.address.role)
+    own_folder = find_own_folder(platform.home, platform.settings.feature_files)
+    role = platform.address.role
+    return FeatureRepository(folder, platform.catalog, role=role, own_folder=own_folder)
 
 
 def check_mlflow(platform: Platform) -> Finding:
