@@ -42,6 +42,18 @@ def ingest(connection: Any, schema: str, table: str, chunks: Iterable[pl.DataFra
         cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
 
 
+def ingest_temporary(connection: Any, table: str, chunks: Iterable[pl.DataFrame]) -> None:
+    """Create a temporary table of rows, within the transaction of an ADBC connection.
+
+    There must be at least one chunk.
+    """
+    batches = _make_batches(chunks)
+    first = next(batches)
+    reader = pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
+    with connection.cursor() as cursor:
+        cursor.adbc_ingest(table, reader, mode="create", temporary=True)
+
+
 def _make_batches(chunks: Iterable[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
     for chunk in chunks:
         yield from chunk.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()

@@ -7,6 +7,7 @@ StreamflowError
 ├── DropConflict             a drop equals a different drop, or is not known
 ├── SnapshotMissing          the requested frozen rows do not exist
 ├── SnapshotDamaged          frozen rows have changed since they were frozen
+├── LakeUnavailable          the place of the lake cannot be read or written
 ├── LabelsMissing            the drop that should hold the labels has no labels
 ├── TrainingImpossible       no model can be trained on the training set
 ├── TemporalViolation        a training set holds a value that was not known, or not yet true
@@ -45,6 +46,7 @@ from streamflow.errors.data import (
     ContractViolation,
     DropConflict,
     LabelsMissing,
+    LakeUnavailable,
     SnapshotDamaged,
     SnapshotMissing,
 )
@@ -103,6 +105,7 @@ __all__ = [
     "FilterInvalid",
     "ImportRefused",
     "LabelsMissing",
+    "LakeUnavailable",
     "LedgerChanged",
     "ModelRenamed",
     "NotMigrated",
