@@ -8,25 +8,21 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import boto3
+import polars as pl
 import pytest
 from botocore.config import Config
-from conftest import Cluster
-from support.chain import FEBRUARY, JANUARY
-from support.states import TWO_MONTHS
+from support.chain import JANUARY
 
 from streamflow.errors import ContractViolation, LakeUnavailable, SnapshotDamaged
-from streamflow.platform import Platform, open_platform
-from streamflow.steps.data.forget import forget
+from streamflow.lake.iceberg_tables import Lake
+from streamflow.lake.revision_name import StoredRevision, tag_of
+from streamflow.platform import Platform
 from streamflow.steps.data.ingest import ingest
-from streamflow.steps.training.training_set import training_set
-from streamflow.steps.upkeep.doctor.contents import check_frozen_rows, check_lake
-from streamflow.steps.upkeep.doctor.finding import State
-from streamflow.steps.upkeep.move_to_lake import move_to_lake
 
 BUCKET = "churn"
 
@@ -51,40 +47,43 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.wait()
 
 
-@pytest.mark.state(TWO_MONTHS)
-def test_a_lake_in_an_object_store(
-    cluster: Cluster,
-    installation: str,
-    tmp_path: Path,
-    endpoint: str,
-    monkeypatch: pytest.MonkeyPatch,
+def test_revisions_lie_in_an_object_store(
+    open_with: Callable[..., Platform], endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flags = {**TWO_MONTHS.settings, "lake": f"s3://{BUCKET}/prefix"}
-    settings = cluster.settings(installation, tmp_path / "home", **flags)
-    with open_platform(settings) as platform:
-        expected = training_set(platform, JANUARY).digest
-        move_to_lake(platform)
-        password = platform.connection.execute("SELECT * FROM lake.iceberg_tables").fetchall()
-        assert "never-logged" not in str(password)
-    with open_platform(settings) as platform:
-        assert training_set(platform, JANUARY).digest == expected
-    with open_platform(settings) as platform:
-        assert check_frozen_rows(platform, full=True).state is State.OK
-        erased = forget(platform, "4498-ORXIB", why="a request").erased
-        assert {revision.as_of for revision in erased} == {JANUARY, FEBRUARY}
-        assert check_lake(platform).state is State.OK
-        assert check_frozen_rows(platform, full=True).state is State.OK
-        client = boto3.client("s3")
-        for item in client.list_objects_v2(Bucket=BUCKET, Prefix="prefix/usage")["Contents"]:
-            if item["Key"].endswith(".parquet"):
-                client.delete_object(Bucket=BUCKET, Key=item["Key"])
-        with pytest.raises(SnapshotDamaged, match="a file is missing"):
-            training_set(platform, JANUARY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "")
+    lake = open_with(lake=f"s3://{BUCKET}/prefix/").lake
+    frame = pl.DataFrame({"user_id": ["b", "a"], "hours": [1.5, None]})
+    snapshot_ids = [write(lake, number, frame.head(number)) for number in (1, 2)]
+    for number, snapshot_id in enumerate(snapshot_ids, start=1):
+        assert read(lake, snapshot_id).equals(frame.head(number))
+    kept = {"usage": {snapshot_ids[1]: tag_of(JANUARY, 2)}}
+    unneeded = lake.count_unreferenced(kept)
+    assert lake.remove_unreferenced(kept) == unneeded > 0 == lake.count_unreferenced(kept)
+    assert read(lake, snapshot_ids[1]).equals(frame)
+    (file,) = lake.list_files("usage", snapshot_ids[1])
+    assert file.startswith(f"s3://{BUCKET}/prefix/usage-")
+    client = boto3.client("s3", endpoint_url=endpoint)
+    bucket, _, key = file.removeprefix("s3://").partition("/")
+    client.delete_object(Bucket=bucket, Key=key)
+    with pytest.raises(SnapshotDamaged, match="a file is missing"):
+        read(lake, snapshot_ids[1])
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with open_platform(settings) as platform, pytest.raises(LakeUnavailable) as refused:
-        training_set(platform, JANUARY)
+    unreachable = open_with(lake=f"s3://{BUCKET}/prefix").lake
+    with pytest.raises(LakeUnavailable) as refused:
+        read(unreachable, snapshot_ids[1])
     assert "never-logged" not in str(refused.value)
+
+
+def write(lake: Lake, number: int, frame: pl.DataFrame) -> int:
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    revision = StoredRevision(
+        table="usage", as_of=JANUARY, revision=number, digest="d", schema=table.schema
+    )
+    return lake.write(revision, table.to_batches())
+
+
+def read(lake: Lake, snapshot_id: int) -> pl.DataFrame:
+    batches = lake.read("usage", snapshot_id, ["user_id", "hours"])
+    return pl.concat([pl.DataFrame(batch) for batch in batches])
 
 
 def test_a_drop_in_an_object_store_is_loaded_like_a_folder(

@@ -50,6 +50,8 @@ class Lake:
     location: str
     catalog_url: str = field(repr=False)
     file_options: Mapping[str, str] = field(default_factory=dict)
+    # Each table that was read, by name. To open one again takes several requests.
+    _tables: dict[str, Table] = field(repr=False, default_factory=dict)
 
     @cached_property
     def _catalog(self) -> SqlCatalog:
@@ -91,7 +93,7 @@ class Lake:
         """Open the Iceberg table of a revision; create it, or add its new columns."""
         name = (NAMESPACE, revision.table)
         if self._catalog.table_exists(name):
-            table = self._catalog.load_table(name)
+            table = self._load_table(revision.table)
             missing = set(revision.schema.names) - set(table.schema().column_names)
             if missing:
                 with table.update_schema() as update:
@@ -109,19 +111,32 @@ class Lake:
         table.append(revision.schema.empty_table())
         return table
 
+    def _load_table(self, table: str) -> Table:
+        """Read the newest state of an Iceberg table, and keep it for the next reader."""
+        from pyiceberg.exceptions import NoSuchTableError
+
+        try:
+            self._tables[table] = self._catalog.load_table((NAMESPACE, table))
+        except NoSuchTableError as exc:
+            raise SnapshotDamaged(f"the lake has no table {table}", state="") from exc
+        return self._tables[table]
+
+    def _find_table(self, table: str, snapshot_id: int) -> Table:
+        """Return a table that has a snapshot, or its newest state."""
+        loaded = self._tables.get(table)
+        if loaded is not None and loaded.snapshot_by_id(snapshot_id) is not None:
+            return loaded
+        return self._load_table(table)
+
     def list_files(self, table: str, snapshot_id: int) -> list[str]:
         """Return the addresses of the Parquet files of a snapshot, in the order of their rows.
 
         Raises:
             SnapshotDamaged: the lake does not have the table or the snapshot.
+            LakeUnavailable: the place of the lake cannot be reached.
         """
-        from pyiceberg.exceptions import NoSuchTableError
-
-        try:
-            iceberg_table = self._catalog.load_table((NAMESPACE, table))
-        except NoSuchTableError as exc:
-            raise SnapshotDamaged(f"the lake has no table {table}", state="") from exc
-        return list_files(iceberg_table, snapshot_id)
+        with translate_errors(f"the table {table} of the lake"):
+            return list_files(self._find_table(table, snapshot_id), snapshot_id)
 
     def read(
         self, table: str, snapshot_id: int, columns: Sequence[str]
@@ -132,9 +147,8 @@ class Lake:
             SnapshotDamaged: a file is missing, or it is not what was written.
             LakeUnavailable: the place of the lake cannot be reached.
         """
-        with translate_errors(f"the table {table} of the lake"):
-            paths = self.list_files(table, snapshot_id)
-            file_io = self._catalog.load_table((NAMESPACE, table)).io
+        paths = self.list_files(table, snapshot_id)
+        file_io = self._find_table(table, snapshot_id).io
         for path in paths:
             with translate_errors(path), file_io.new_input(path).open() as file:
                 yield from pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=list(columns))

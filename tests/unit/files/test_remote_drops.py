@@ -24,7 +24,10 @@ def test_the_files_of_a_folder_become_one_file_in_the_order_of_their_names(tmp_p
     copy.mkdir()
     (drop / "users.csv").write_text("user_id\na\n")
     (drop / "usage.parquet" / "_SUCCESS").touch()
-    frames = [pl.DataFrame({"user_id": [key], "hours": [hours]}) for key, hours in TWO_ROWS]
+    frames = [
+        pl.DataFrame({"user_id": [key], "hours": [hours]}, schema_overrides=HOURS)
+        for key, hours in TWO_ROWS
+    ]
     for number, frame in enumerate(frames):
         frame.write_parquet(drop / "usage.parquet" / f"part-{number}.parquet")
     frames[0].write_parquet(drop / "labels" / "part-0.parquet")
@@ -36,6 +39,7 @@ def test_the_files_of_a_folder_become_one_file_in_the_order_of_their_names(tmp_p
 
 
 TWO_ROWS = (("b", 1.5), ("a", None))
+HOURS = {"hours": pl.Float64}
 
 
 def test_a_place_without_files_is_refused(tmp_path: Path) -> None:

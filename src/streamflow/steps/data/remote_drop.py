@@ -43,7 +43,7 @@ def local_folder(
                 notify(f"  {file.name}: {file.size:,} bytes, sha256 {file.sha256}")
             yield copy
         except StreamflowError as exc:
-            _name_address(exc, name, address)
+            _name_address(exc, copy, address)
             raise
 
 
@@ -60,12 +60,16 @@ def local_sources(
         yield [folder]
 
 
-def _name_address(error: StreamflowError, copy: str, address: str) -> None:
-    """Write the address where an error names the copy."""
-    error.message = error.message.replace(copy, address)
+def _name_address(error: StreamflowError, copy: Path, address: str) -> None:
+    """Write the address where an error names the copy, by its path or by its name."""
+
+    def name(text: str) -> str:
+        return text.replace(str(copy), address).replace(copy.name, address)
+
+    error.message = name(error.message)
     error.args = (error.message,)
     violations = error.facts.get("violations")
     if isinstance(violations, list):
         error.facts["violations"] = [
-            line.replace(copy, address) if isinstance(line, str) else line for line in violations
+            name(line) if isinstance(line, str) else line for line in violations
         ]
