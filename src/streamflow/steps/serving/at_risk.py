@@ -133,8 +133,7 @@ def list_at_risk(
     columns = list_segment_columns(platform.catalog)
     _check_filter(columns, chosen)
     drops = read_scored_drops(platform)
-    query = _make_query(platform, columns, drops, chosen)
-    query = replace(query, max_searched=max_searched)
+    query = replace(_make_query(platform, columns, drops, chosen), max_searched=max_searched)
     _require_loaded_segments(platform, drops[0], query.segments)
     rows = read_list(platform.connection, query)
     users = [make_user(platform, row, columns) for row in rows[: chosen.limit]]
