@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from streamflow.errors import PackagesMissing
 
 # The name of this package for pip. PyPI's `streamflow` is a different project.
@@ -44,6 +46,7 @@ MODULES_OF_EXTRA: dict[str, tuple[str, ...]] = {
         "typeguard",
         "yaml",
     ),
+    "lake": ("pyiceberg",),
 }
 # The extras from the smallest to the largest.
 EXTRAS = tuple(MODULES_OF_EXTRA)
@@ -77,6 +80,12 @@ def missing_packages(subject: str, extra: str, *, alternative: str = "") -> Pack
     command = f"pip install '{DISTRIBUTION}[{extra}]'"
     remedy = f"{alternative}Run: {command}. In a clone of the repository, run 'make setup'."
     return PackagesMissing(f"{subject} is not installed", remedy=remedy, extra=extra)
+
+
+def require_packages(extra: str, *modules: str, subject: str) -> None:
+    """Raise PackagesMissing unless the modules of an extra are installed."""
+    if any(find_spec(module) is None for module in modules):
+        raise missing_packages(subject, extra)
 
 
 def explain_missing_package(

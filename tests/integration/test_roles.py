@@ -47,6 +47,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
             "fixed tables 0017",
             "fixed tables 0018",
             "fixed tables 0019",
+            "fixed tables 0020",
             "fixed tables 0021",
             "view streamflow.drop_overview of users, labels.churn_label",
         ]

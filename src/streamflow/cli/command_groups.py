@@ -47,6 +47,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "backup",
         "restore",
         "prune",
+        "to-lake",
         "uninstall",
     ),
 }
@@ -61,6 +62,7 @@ EXTRA_OF_COMMAND = {
     "reports": "console",
     "serve": "serve",
     "snapshots": "console",
+    "to-lake": "lake",
 }
 
 # No first sentence is longer. A narrow terminal wraps the sentence, and does not cut it.

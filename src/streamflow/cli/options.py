@@ -87,5 +87,8 @@ ReplaceFile = Annotated[
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the receipt as JSON.")]
 Folder = Annotated[
-    Path, typer.Argument(help="The folder of the drop, with its CSV files.", metavar="DIR")
+    Path,
+    typer.Argument(
+        help="The folder of the drop, with its files; or s3://bucket/folder.", metavar="DIR"
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Commands that move versions, and that remove unused data: export, import, prune."""
+"""Commands that move versions, and that remove unused data: export, import, prune, to-lake."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("export")(export)
     app.command("import")(import_version)
     app.command("prune")(prune)
+    app.command("to-lake")(to_lake)
 
 
 def export(
@@ -85,3 +86,18 @@ def prune(
     with invocation(context).platform() as platform:
         receipt = step(platform, dry_run=dry_run)
     show(receipt, as_json=as_json, text=transfer_receipts.prune)
+
+
+def to_lake(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Move frozen rows that PostgreSQL keeps into the lake of the setting lake.
+
+    `snapshot` writes new revisions there by itself. The newest revision of the newest drop of each
+    table also stays in PostgreSQL.
+
+    Example: streamflow to-lake
+    """
+    from streamflow.steps.upkeep.move_to_lake import move_to_lake as step
+
+    with invocation(context).platform() as platform:
+        receipt = step(platform)
+    show(receipt, as_json=as_json, text=transfer_receipts.to_lake)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from streamflow.core.data.counts import choose_form, count_of
 
 if TYPE_CHECKING:
+    from streamflow.steps.upkeep.move_to_lake import MoveReceipt
     from streamflow.steps.upkeep.prune import PruneReceipt
     from streamflow.steps.versions.export import ExportReceipt
     from streamflow.steps.versions.import_version import ImportReceipt
@@ -74,3 +75,9 @@ def _describe_removed(receipt: PruneReceipt) -> str:
         removed.append(f"{count_of(removed_months, 'month')} of the prediction log")
     removed.append(f"{count_of(len(receipt.scores), 'run')} of 'score'")
     return ", ".join(removed)
+
+
+def to_lake(receipt: MoveReceipt) -> str:
+    """Print how much was moved into the lake."""
+    moved = f"{count_of(receipt.revisions, 'revision')} ({count_of(receipt.rows, 'row')})"
+    return f"[OK] moved {moved} into {receipt.lake}"

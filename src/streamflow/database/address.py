@@ -113,6 +113,7 @@ class Address:
         *,
         driver: str = "psycopg",
         names_role: bool = False,
+        schema: str = "",
     ) -> str:
         """Return a URL that names only the database; `environment` holds the rest.
 
@@ -120,11 +121,13 @@ class Address:
             database: a different database on the same server.
             driver: the driver of SQLAlchemy.
             names_role: also name the role, so that the environment cannot change it.
+            schema: also name the schema in which tables without one are meant.
         """
         name = quote(database or self.database)
         parameters: dict[str, int | str] = {**KEEPALIVE_PARAMETERS}
         if names_role:
-            parameters["options"] = self._session_options
+            search_path = f" -c search_path={schema}" if schema else ""
+            parameters["options"] = self._session_options + search_path
         return f"postgresql+{driver}:///{name}?{urlencode(parameters)}"
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+import adbc_driver_manager
 import polars as pl
 import pyarrow as pa
 
@@ -33,15 +34,41 @@ def stream(
 
 def ingest(connection: Any, schema: str, table: str, chunks: Iterable[pl.DataFrame]) -> None:
     """Append rows to a table chunk by chunk, within the transaction of an ADBC connection."""
-    batches = _make_batches(chunks)
+    _send(connection, table, chunks, mode="append", db_schema_name=schema)
+
+
+def ingest_temporary(connection: Any, table: str, chunks: Iterable[pl.DataFrame]) -> None:
+    """Create a temporary table of rows, within the transaction of an ADBC connection.
+
+    Without a chunk no table is created.
+    """
+    _send(connection, table, chunks, mode="create", temporary=True)
+
+
+def _send(connection: Any, table: str, chunks: Iterable[pl.DataFrame], **options: Any) -> None:
+    """Send rows chunk by chunk. An error of `chunks` is raised as it is.
+
+    ADBC would turn it into an error of its own, with ours as a text.
+    """
+    errors: list[Exception] = []
+
+    def make_batches() -> Iterator[pa.RecordBatch]:
+        try:
+            for chunk in chunks:
+                yield from chunk.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
+        except Exception as exc:
+            errors.append(exc)
+            raise
+
+    batches = make_batches()
     first = next(batches, None)
     if first is None:
         return
     reader = pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
     with connection.cursor() as cursor:
-        cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
-
-
-def _make_batches(chunks: Iterable[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
-    for chunk in chunks:
-        yield from chunk.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
+        try:
+            cursor.adbc_ingest(table, reader, **options)
+        except adbc_driver_manager.Error as exc:
+            if errors:
+                raise errors[0] from exc
+            raise

@@ -4,9 +4,9 @@ An advisory lock is a number on which all processes agree. PostgreSQL frees the 
 connection ends, even when the process was killed. The numbers below must never change: an older
 and a newer streamflow may work on the same database at the same time.
 
-A command that takes several locks takes them in this order: LEDGER, RAW_AND_FROZEN_ROWS,
-FORGETTING, LIVE_TABLES. A command can hold locks on two connections. PostgreSQL does not see a
-deadlock between these, so only the order prevents it.
+A command that takes several locks takes them in this order: LEDGER, LOADED_ROWS,
+RAW_AND_FROZEN_ROWS, FORGETTING, LIVE_TABLES. A command can hold locks on two connections.
+PostgreSQL does not see a deadlock between these, so only the order prevents it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ WEBHOOKS = 7_590_008
 # whether its process still lives. It has two numbers: this one, and one that PostgreSQL computes
 # from the name of the job.
 CONSOLE_WORK = 7_590_009
+# Who needs rows of the lake that are loaded into the frozen tables shares this lock. Who deletes
+# these copies takes it exclusively, and never waits for it.
+LOADED_ROWS = 7_590_010
 # One process at a time works on the registry of Feast, which has no lock itself. PostgreSQL
 # computes the number from the name.
 FEATURE_REGISTRY = "hashtextextended('streamflow.feast', 0)"

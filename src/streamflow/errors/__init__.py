@@ -8,6 +8,7 @@ StreamflowError
 ├── DropConflict             a drop equals a different drop, or is not known
 ├── SnapshotMissing          the requested frozen rows do not exist
 ├── SnapshotDamaged          frozen rows have changed since they were frozen
+├── LakeUnavailable          the place of the lake cannot be read or written
 ├── LabelsMissing            the drop that should hold the labels has no labels
 ├── TrainingImpossible       no model can be trained on the training set
 ├── TemporalViolation        a training set holds a value that was not known, or not yet true
@@ -46,6 +47,7 @@ from streamflow.errors.data import (
     ContractViolation,
     DropConflict,
     LabelsMissing,
+    LakeUnavailable,
     SnapshotDamaged,
     SnapshotMissing,
 )
@@ -106,6 +108,7 @@ __all__ = [
     "FilterInvalid",
     "ImportRefused",
     "LabelsMissing",
+    "LakeUnavailable",
     "LedgerChanged",
     "ModelRenamed",
     "NotMigrated",

@@ -34,6 +34,17 @@ class SnapshotDamaged(StreamflowError):
     remedy = "Restore a backup, or deliver the drop again: this freezes a new revision beside it."
 
 
+class LakeUnavailable(StreamflowError):
+    """The folder or the object store of the lake cannot be read or written."""
+
+    exit_code = 61
+    http_status = 503
+    remedy = (
+        "Check the setting 'lake', the rights on the folder, or the variables AWS_* of the object"
+        " store. Then run the command again."
+    )
+
+
 class LabelsMissing(StreamflowError):
     """The drop that should hold the labels has no labels. No different labels are used instead."""
 

@@ -20,6 +20,7 @@ from streamflow.features.history_source import (
     read_source,
 )
 from streamflow.features.retrieval_job import StreamflowRetrievalJob
+from streamflow.features.unloaded_rows import BEGINNING, END, refuse_unloaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,12 @@ def pull(compose: Callable[[HistorySource, Pull], str], request: Pull) -> Retrie
             request.relation,
             request.timestamp_field,
             request.created_column,
+        )
+        refuse_unloaded(
+            partial(arrow.read, Address()),
+            source,
+            first=request.start or BEGINNING,
+            last=request.end or END,
         )
         return compose(source, request)
 

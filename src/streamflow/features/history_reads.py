@@ -32,6 +32,7 @@ from streamflow.features.point_in_time_join import (
     ROW_KNOWN_AT,
     point_in_time_join,
 )
+from streamflow.features.unloaded_rows import refuse_unloaded, refuse_unloaded_for
 
 # Up to this many keys are named in the query, and PostgreSQL finds them by index. Measured: for 100
 # of 300,000 users that takes 1 ms instead of 600; for all of 7,043 users it takes the same time.
@@ -81,7 +82,7 @@ def historical_features(
             for view in views
         ]
         if isinstance(entities, tuple):
-            entities = _compose_entity_query(views, sources, entities)
+            entities = _compose_entity_query(run_query, views, sources, entities)
         table, time_column = entity_table(entities, run_query)
         request = make_request(
             table,
@@ -97,6 +98,7 @@ def historical_features(
 
 
 def _compose_entity_query(
+    run_query: RunQuery,
     views: Sequence[RequestedView],
     sources: Sequence[HistorySource],
     period: Period,
@@ -107,6 +109,8 @@ def _compose_entity_query(
             "features of views with different keys need an entity frame",
             remedy="Pass entity_df, or request each view on its own.",
         )
+    for source in sources:
+        refuse_unloaded(run_query, source, first=period[0], last=period[1])
     first, last = (instant.isoformat() for instant in period)
     queries = []
     for view, source in zip(views, sources, strict=True):
@@ -180,6 +184,7 @@ def _read_history(
     columns = {key: source.value(column) for key, column in view.keys.items()}
     columns |= {AS_OF: source.as_of}
     columns |= {name: source.value(column) for name, column in view.features.items()}
+    refuse_unloaded_for(run_query, source, request, view.ttl)
     conditions = _Conditions()
     _limit_period(conditions, view, source, request)
     if _limit_knowledge(conditions, view, source, request):

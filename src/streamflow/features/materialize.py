@@ -82,13 +82,33 @@ def materialize(
         connection.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS, shared=True))
         lock_live_tables(connection)
         views = views_of(catalog, services or {})
-        tables = sorted({view.table for view in views if view.table in catalog.frozen_tables})
+        tables = _frozen_tables(views, catalog)
         drop = _read_newest_drop(connection, tables, as_of, known_at)
         verify((table, drop.as_of, number) for table, (number, _) in drop.revisions.items())
         key = catalog.entity.key
         filled = [_fill_next_table(connection, key, view, drop) for view in views]
         swap_live_tables(connection, [view.name for view in views])
         return filled
+
+
+def _frozen_tables(views: Iterable[ViewSpec], catalog: Catalog) -> list[str]:
+    """Return the tables of some views, without those that are no longer in the catalog."""
+    return sorted({view.table for view in views if view.table in catalog.frozen_tables})
+
+
+def find_revisions(
+    connection: psycopg.Connection,
+    catalog: Catalog,
+    services: Mapping[str, Sequence[ServiceFeature]],
+) -> list[RevisionKey]:
+    """Return the revisions of the newest drop that `materialize` would take now.
+
+    Raises:
+        SnapshotMissing: no drop is frozen.
+    """
+    tables = _frozen_tables(views_of(catalog, services), catalog)
+    drop = _read_newest_drop(connection, tables, as_of=None, known_at=None)
+    return [(table, drop.as_of, number) for table, (number, _) in drop.revisions.items()]
 
 
 def find_stale_views(

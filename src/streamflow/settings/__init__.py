@@ -8,6 +8,7 @@ from streamflow.settings.declaration import Settings
 from streamflow.settings.environment import (
     clean_environment,
     inherited_environment,
+    object_store_options,
     temporary_environment,
 )
 from streamflow.settings.fields import FILE as SETTINGS_FILE
@@ -40,6 +41,7 @@ __all__ = [
     "inherited_environment",
     "list_settings",
     "load_settings",
+    "object_store_options",
     "override_settings",
     "read_former_source",
     "read_state_text",

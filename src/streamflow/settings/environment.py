@@ -17,6 +17,19 @@ def inherited_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+def object_store_options() -> dict[str, str]:
+    """Return the address and the region of the object store, as PyIceberg names them.
+
+    They come from the variables that the tools of AWS read. Arrow reads the credentials itself.
+    """
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    options = {"s3.region": region or "us-east-1"}
+    if endpoint:
+        options["s3.endpoint"] = endpoint
+    return options
+
+
 def clean_environment() -> dict[str, str]:
     """Return a copy of this process's environment without the variables of an installation.
 

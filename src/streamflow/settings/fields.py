@@ -93,3 +93,19 @@ def _require_secret_http(address: SecretStr) -> SecretStr:
 
 HttpAddress = Annotated[str, AfterValidator(_require_http)]
 SecretHttpAddress = Annotated[SecretStr, AfterValidator(_require_secret_http)]
+
+
+def _make_lake_address(location: str) -> str:
+    """Return the address of a folder or of a prefix in an object store, without a last slash."""
+    scheme, separator, path = location.partition("://")
+    if not separator:
+        folder = Path(location).expanduser().absolute()
+        return f"file://{_require_folder(folder)}"
+    if scheme not in ("file", "s3") or not path.strip("/"):
+        raise PydanticCustomError("lake", "expected a folder, or s3:// with a bucket")
+    if "@" in path:
+        raise PydanticCustomError("credentials", "the address names a user or a password")
+    return f"{scheme}://{path.rstrip('/')}"
+
+
+LakePlace = Annotated[str, AfterValidator(_make_lake_address)]

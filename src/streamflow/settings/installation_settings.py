@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streamflow.settings.fields import (
     PREFIX,
     HttpAddress,
+    LakePlace,
     Names,
     SecretHttpAddress,
     StateFolder,
@@ -74,6 +75,11 @@ class InstallationSettings(BaseSettings):
         None,
         "where new MLflow experiments keep artifacts, such as s3://bucket/churn; "
         "by default a folder of the home",
+    )
+    lake: LakePlace | None = setting(
+        None,
+        "where the frozen rows of new revisions are kept as Iceberg tables: a folder or "
+        "s3://bucket/prefix; by default PostgreSQL keeps them",
     )
     api_host: str = setting("127.0.0.1", "the address that the API binds to")
     api_port: int = port(8000, "the API")

@@ -26,6 +26,7 @@ APPEND_ONLY = (
     "retraining",
     "monitor_report",
     "skew_report",
+    "lake_revision",
 )
 # The columns that every frozen table has besides those of the catalog.
 REVISION_COLUMNS = ("as_of", "revision", "row_digest")
@@ -65,13 +66,19 @@ def describe_miscounts(connection: psycopg.Connection) -> list[str]:
 
 
 def _compose_miscounts(table: str) -> sql.Composed:
-    """Compose the query for as_of, number, rows and recorded rows; NULL: there is no revision."""
+    """Compose the query for as_of, number, rows and recorded rows; NULL: there is no revision.
+
+    A revision of the lake may have no rows here.
+    """
     return sql.SQL(
         "SELECT as_of, revision, coalesce(f.rows, 0), r.rows"
         " FROM (SELECT as_of, revision, count(*) AS rows FROM {frozen} GROUP BY 1, 2) AS f"
-        " FULL JOIN (SELECT as_of, revision, rows FROM streamflow.revision"
+        " FULL JOIN (SELECT as_of, revision, rows, l.snapshot_id IS NOT NULL AS in_lake"
+        " FROM streamflow.revision LEFT JOIN streamflow.lake_revision AS l"
+        " USING (table_name, as_of, revision)"
         " WHERE table_name = {table}) AS r USING (as_of, revision)"
-        " WHERE f.rows IS DISTINCT FROM r.rows AND coalesce(f.rows, r.rows) > 0 ORDER BY 1, 2"
+        " WHERE f.rows IS DISTINCT FROM r.rows AND coalesce(f.rows, r.rows) > 0"
+        " AND (f.rows IS NOT NULL OR NOT r.in_lake) ORDER BY 1, 2"
     ).format(frozen=sql.Identifier("frozen", table), table=sql.Literal(table))
 
 

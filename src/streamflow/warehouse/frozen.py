@@ -178,7 +178,7 @@ def rows_to_freeze(
     drop: DropToFreeze,
 ) -> Iterator[pl.DataFrame]:
     """Read the rows of a drop in chunks, in the order (bucket, bytes of the key) of a digest."""
-    return _read_in_order(address, rows_to_freeze_sql(table, columns, key, drop), columns, key)
+    return read_in_order(address, rows_to_freeze_sql(table, columns, key, drop), columns, key)
 
 
 def frozen_rows(
@@ -196,15 +196,16 @@ def frozen_rows(
         sql.Literal(as_of),
         sql.Literal(revision),
     )
-    return _read_in_order(address, rows, types, key)
+    return read_in_order(address, rows, types, key)
 
 
-def _read_in_order(
+def read_in_order(
     address: Address,
     rows: sql.Composed,
     names: Iterable[str],
     key: str,
 ) -> Iterator[pl.DataFrame]:
+    """Read the rows of a query in chunks, in the order (bucket, bytes of the key)."""
     query = sql.SQL(
         'SELECT {columns} FROM ({rows}) AS row ORDER BY {bucket}, {key}::text COLLATE "C"'
     ).format(

@@ -69,6 +69,7 @@ def delete_revisions(
         revision_key = [revision.table, revision.as_of, revision.revision]
         connection.execute(QUERIES["insert_pruned_revision"], [*revision_key, revision.known_at])
         connection.execute(QUERIES["delete_revision_columns"], revision_key)
+        connection.execute(QUERIES["delete_lake_revision"], revision_key)
         connection.execute(QUERIES["delete_revision"], revision_key)
         delete_rows = sql.SQL("DELETE FROM {} WHERE as_of = %s AND revision = %s").format(
             sql.Identifier("frozen", revision.table)

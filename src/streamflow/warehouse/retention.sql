@@ -45,6 +45,11 @@ ON CONFLICT DO NOTHING
 DELETE FROM streamflow.revision_column
 WHERE table_name = %s AND as_of = %s AND revision = %s
 
+-- delete_lake_revision --
+-- Forget where the rows of a revision lie in the lake; its files are removed after the commit.
+DELETE FROM streamflow.lake_revision
+WHERE table_name = %s AND as_of = %s AND revision = %s
+
 -- delete_revision --
 -- Delete a revision. The foreign key refuses this while a passport names it.
 DELETE FROM streamflow.revision

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+import polars as pl
 import psycopg
 from psycopg import sql
 
 from streamflow.catalog import Column
 from streamflow.column_types import COLUMN_TYPES
 from streamflow.core.data.digest import TableDigest
+from streamflow.database import Address
 from streamflow.database.sql_files import load_queries
 from streamflow.warehouse.derived import DropToFreeze, rows_to_freeze_sql
-from streamflow.warehouse.frozen import Revision
+from streamflow.warehouse.frozen import Revision, read_in_order
 from streamflow.warehouse.sql_lists import list_identifiers
 
 QUERIES = load_queries(__file__, "revision_writing.sql")
@@ -43,11 +45,31 @@ def copy_rows(
         names=list_identifiers(columns),
         as_of=sql.Literal(drop.as_of),
         revision=sql.Literal(number),
-        digest=_compute_row_digest({name: column.type for name, column in columns.items()}),
+        digest=compute_row_digest({name: column.type for name, column in columns.items()}),
         rows=rows_to_freeze_sql(table, columns, key, drop),
     )
     connection.execute(statement)
     return number
+
+
+def rows_with_digests(
+    address: Address,
+    table: str,
+    columns: Mapping[str, Column],
+    key: str,
+    drop: DropToFreeze,
+) -> Iterator[pl.DataFrame]:
+    """Read the rows of a drop as they are frozen, each with its digest, in the order of a digest.
+
+    Returns:
+        chunks of (n, `columns` and row_digest)
+    """
+    rows = sql.SQL("SELECT {names}, {digest} AS row_digest FROM ({rows}) AS row").format(
+        names=list_identifiers(columns),
+        digest=compute_row_digest({name: column.type for name, column in columns.items()}),
+        rows=rows_to_freeze_sql(table, columns, key, drop),
+    )
+    return read_in_order(address, rows, [*columns, "row_digest"], key)
 
 
 def record_revisions(
@@ -91,7 +113,7 @@ def record_revisions(
     return recorded
 
 
-def _compute_row_digest(types: Mapping[str, str]) -> sql.Composed:
+def compute_row_digest(types: Mapping[str, str]) -> sql.Composed:
     """Return the SQL of a row's digest: each cell in turn, and a byte that says if it is null."""
     cell = "coalesce('\\x01'::bytea || {value}, '\\x00'::bytea)"
     cells = []

@@ -105,11 +105,16 @@ def create_overview_view(catalog: Catalog, comment: str) -> sql.Composed:
     """
     return sql.SQL(
         "CREATE OR REPLACE VIEW streamflow.drop_overview AS"
-        " SELECT drop.as_of, drop.rows AS population, labels.labelled, labels.positives"
+        " SELECT drop.as_of, drop.rows AS population,"
+        " CASE WHEN lake.label = {label_name} THEN newest.rows ELSE labels.labelled END"
+        " AS labelled, CASE WHEN lake.label = {label_name} THEN lake.positives"
+        " ELSE labels.positives END AS positives"
         " FROM (SELECT DISTINCT ON (as_of) as_of, rows FROM streamflow.revision"
         "       WHERE table_name = {entity} ORDER BY as_of, revision DESC) AS drop"
-        " LEFT JOIN (SELECT as_of, max(revision) AS revision FROM streamflow.revision"
-        "       WHERE table_name = {table} GROUP BY as_of) AS newest USING (as_of)"
+        " LEFT JOIN (SELECT DISTINCT ON (as_of) as_of, revision, rows FROM streamflow.revision"
+        "       WHERE table_name = {table} ORDER BY as_of, revision DESC) AS newest USING (as_of)"
+        " LEFT JOIN streamflow.lake_revision AS lake ON lake.table_name = {table}"
+        "       AND lake.as_of = drop.as_of AND lake.revision = newest.revision"
         " CROSS JOIN LATERAL (SELECT count(*) AS labelled,"
         "       count(*) FILTER (WHERE {label}) AS positives FROM {frozen} f"
         "       WHERE f.as_of = drop.as_of AND f.revision = newest.revision) AS labels;"
@@ -120,6 +125,7 @@ def create_overview_view(catalog: Catalog, comment: str) -> sql.Composed:
         entity=sql.Literal(catalog.entity.table),
         table=sql.Literal(catalog.label.table),
         label=sql.Identifier("f", catalog.label.column),
+        label_name=sql.Literal(catalog.label.column),
         frozen=sql.Identifier("frozen", catalog.label.table),
         comment=sql.Literal(comment),
         reader=sql.Identifier(READER),

@@ -16,9 +16,18 @@ from streamflow.warehouse.roles import API, CONSOLE, EXPRESSIONS, MAINTENANCE, R
 
 QUERIES = load_queries(__file__, "whole_database.sql")
 
-SCHEMAS = ("streamflow", "raw", "frozen", "history", "online", "feast")
+SCHEMAS = ("streamflow", "raw", "frozen", "history", "online", "feast", "lake")
+# Tables whose rows are not dumped. In a backup PostgreSQL has all rows that lie in the lake.
+LAKE_TABLES = (
+    "lake.iceberg_tables",
+    "lake.iceberg_namespace_properties",
+    "streamflow.lake_revision",
+)
 MLFLOW_SCHEMAS = ("public",)
-PG_DUMP_SELECTION = [f"--schema={name}" for name in SCHEMAS]
+PG_DUMP_SELECTION = [
+    *(f"--schema={name}" for name in SCHEMAS),
+    *(f"--exclude-table-data={name}" for name in LAKE_TABLES),
+]
 
 # A schema that exists as long as a restore is not complete.
 UNFINISHED_SCHEMA = "streamflow_restore"
@@ -48,7 +57,7 @@ def row_counts(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[s
     """Count the rows of every table in some schemas.
 
     Returns:
-        schema.table -> rows. A partitioned table is counted by its partitions.
+        schema.table -> rows, as a dump has them. A partitioned table is counted by its partitions.
     """
     tables = connection.execute(QUERIES["select_ordinary_tables"], [list(schemas)]).fetchall()
     counts = {}
@@ -56,7 +65,8 @@ def row_counts(connection: psycopg.Connection, schemas: Sequence[str]) -> dict[s
         query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))
         row = connection.execute(query).fetchone()
         assert row is not None
-        counts[f"{schema}.{table}"] = row[0]
+        name = f"{schema}.{table}"
+        counts[name] = 0 if name in LAKE_TABLES else row[0]
     return counts
 
 

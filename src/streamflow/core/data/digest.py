@@ -110,6 +110,10 @@ def assign_buckets(keys: pl.Series) -> Buckets:
     return np.array(first_bytes, dtype=np.uint8)
 
 
+class RowsOutOfOrder(ValueError):
+    """Rows of a table do not come once each, in the order of (bucket, key bytes)."""
+
+
 class Digester:
     """Computes the digest of a table from chunks of rows in the order of (bucket, key bytes)."""
 
@@ -125,7 +129,7 @@ class Digester:
         self._last_position: tuple[int, bytes] | None = None
 
     def update(self, chunk: pl.DataFrame) -> None:
-        """Add rows. Raises ValueError when they do not follow the order."""
+        """Add rows. Raises RowsOutOfOrder when they do not follow the order."""
         if chunk.is_empty():
             return
         keys = chunk[self._key].cast(pl.String)
@@ -148,7 +152,7 @@ class Digester:
         first_position = (int(buckets[0]), keys[0].encode())
         follows = self._last_position is None or first_position > self._last_position
         if not is_ordered or not follows:
-            raise ValueError("rows must come once each, in the order of (bucket, key)")
+            raise RowsOutOfOrder("rows must come once each, in the order of (bucket, key)")
         self._last_position = (int(buckets[-1]), keys[-1].encode())
 
     def finish(self) -> TableDigest:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from streamflow.catalog import Catalog
 from streamflow.errors import ContractViolation
+from streamflow.files.remote_drops import find_address
 from streamflow.files.source_files import ENDINGS
 
 NO_FILE = "none"  # what a message says where a file is missing
@@ -41,8 +42,8 @@ def find_delivered_tables(folder: Path, catalog: Catalog) -> tuple[str, ...]:
 
 
 def require_folder(folder: Path) -> None:
-    """Raise ContractViolation unless `folder` is a folder."""
-    if folder.is_dir():
+    """Raise ContractViolation unless `folder` is a folder, or the address of one elsewhere."""
+    if folder.is_dir() or find_address(folder) is not None:
         return
     problem = "this is a file" if folder.exists() else "no such folder"
     raise ContractViolation(

@@ -11,9 +11,12 @@ from streamflow.core.data.digest import Digester, TableDigest
 from streamflow.errors import EntityUnknown, SnapshotDamaged
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import describe_digest_difference
+from streamflow.steps.data.frozen_reading import read_frames
+from streamflow.steps.data.lake_cleaning import clean_lake
+from streamflow.steps.data.lake_writing import erase_in_lake, find_in_lake
 from streamflow.steps.observed import observed
 from streamflow.steps.stages.requester import COMMAND_LINE, Requester
-from streamflow.warehouse import erasures, frozen
+from streamflow.warehouse import erasures, frozen, lake_revisions
 from streamflow.warehouse.erasures import ErasedRevision
 from streamflow.warehouse.frozen import Revision
 
@@ -40,8 +43,8 @@ def forget(
 ) -> ForgetReceipt:
     """Erase a key everywhere, in one transaction.
 
-    The key is erased from the raw and frozen rows, the online store, the rejects, the prediction
-    log and the scores. Every revision that holds the key is verified first.
+    The key is erased from the raw and frozen rows, the lake, the online store, the rejects, the
+    prediction log and the scores. Every revision that holds the key is verified first.
 
     A command that works at the same time either ends before, and what it wrote is erased, or it
     looks the tombstones up after this has ended.
@@ -51,16 +54,27 @@ def forget(
         EntityUnknown: nothing holds the key, and nobody asked to forget it before. In both cases
             nothing is erased.
     """
+    receipt = _forget(platform, key, why=why, requester=requester)
+    clean_lake(platform)
+    return receipt
+
+
+def _forget(platform: Platform, key: str, *, why: str, requester: Requester) -> ForgetReceipt:
     key_name = platform.catalog.entity.key
     with platform.maintenance_connection() as connection:
         frozen.lock_for_writing(connection)
         since = erasures.wait_for_answers(connection)
         revisions = frozen.revisions_by_key(connection)
         revision_keys = erasures.find_revisions_with_key(connection, key_name, key)
+        in_lake = lake_revisions.revisions_in_lake(connection)
+        unloaded = lake_revisions.unloaded_revisions(connection).values()
+        revision_keys += find_in_lake(platform, unloaded, key)
         erased = []
         for revision_key in revision_keys:
             revision = revisions[revision_key]
             remaining = _digest_without(platform, revision, key_name, key)
+            if revision_key in in_lake:
+                erase_in_lake(platform, connection, in_lake[revision_key], key, remaining)
             erasures.erase_frozen(connection, key_name, key, revision, remaining)
             erased.append(_erasure(revision, remaining))
         rows = erasures.erase_stored(connection, key_name, key)
@@ -98,13 +112,8 @@ def _digest_without(platform: Platform, revision: Revision, key_name: str, key: 
     types = {column.name: column.type for column in recorded.columns}
     full_digester = Digester(key_name, types)
     remaining_digester = Digester(key_name, types)
-    for rows in frozen.frozen_rows(
-        platform.address,
-        revision.table,
-        types,
-        key_name,
-        revision.as_of,
-        revision.revision,
+    for rows in read_frames(
+        platform, revision.table, types, key_name, revision.as_of, revision.revision
     ):
         full_digester.update(rows)
         remaining_digester.update(rows.filter(pl.col(key_name).cast(pl.String) != key))

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from streamflow.core.data.counts import count_of
-from streamflow.core.data.digest import Digester, TableDigest
+from streamflow.core.data.digest import Digester, RowsOutOfOrder, TableDigest
 from streamflow.core.training.training_set import describe_revision
 from streamflow.errors import SnapshotDamaged, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.progress import Progress
+from streamflow.steps.data.frozen_reading import describe_place, read_frames
+from streamflow.steps.data.loaded_rows import load
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision, RevisionKey
 
@@ -42,6 +44,8 @@ def held_against_digests(
 ) -> Iterator[None]:
     """Verify revisions in a thread while the block reads their rows.
 
+    Rows of the lake are loaded first, so that the block can read them in SQL.
+
     The error of the verification replaces an error of the block: damaged rows explain it.
 
     Args:
@@ -54,6 +58,7 @@ def held_against_digests(
         SnapshotMissing: a revision changed since it was looked up
     """
     read_revisions = list(revisions)
+    load(platform, [revision.revision_key for revision in read_revisions])
     stored_revisions = _look_up(platform, read_revisions, state)
     with ThreadPoolExecutor(max_workers=1) as pool:
         pending = pool.submit(find_damages, platform, stored_revisions)
@@ -147,8 +152,15 @@ def _describe_damage(
 ) -> str:
     """Describe the damage of one revision; empty if its rows are the recorded ones."""
     recorded = frozen.stored_digest(platform.connection, revision)
-    digest = _digest_revision(platform, revision, recorded, key, progress)
-    return describe_digest_difference(revision, digest, recorded)
+    try:
+        digest = _digest_revision(platform, revision, recorded, key, progress)
+    except SnapshotDamaged as exc:  # the lake does not have the file that was written
+        return exc.message
+    except RowsOutOfOrder as exc:
+        name = describe_revision(*revision.revision_key)
+        return f"{name}: {exc}{describe_place(platform, revision.revision_key)}"
+    difference = describe_digest_difference(revision, digest, recorded)
+    return difference and difference + describe_place(platform, revision.revision_key)
 
 
 def _digest_revision(
@@ -161,13 +173,8 @@ def _digest_revision(
     """Compute the digest of a revision from its frozen rows."""
     types = {column.name: column.type for column in recorded.columns}
     digester = Digester(key, types)
-    for rows in frozen.frozen_rows(
-        platform.address,
-        revision.table,
-        types,
-        key,
-        revision.as_of,
-        revision.revision,
+    for rows in read_frames(
+        platform, revision.table, types, key, revision.as_of, revision.revision
     ):
         digester.update(rows)
         if progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
-from streamflow.catalog import Catalog
 from streamflow.core.data.rejects import Reject, find_rejected_keys
 from streamflow.errors import DropConflict
 from streamflow.files.spool import Spool
 from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.receipt import Receipt
+from streamflow.steps.data.drop_comparison import Files, is_stored, new_files, refuse_copy
 from streamflow.steps.data.drop_files import find_delivered_tables
 from streamflow.steps.data.drop_reading import CheckedDrop, inspect_files, read_drop
 from streamflow.steps.data.rejected_rows import (
@@ -24,12 +24,11 @@ from streamflow.steps.data.rejected_rows import (
     find_rejects,
     leave_forgotten_out,
 )
+from streamflow.steps.data.remote_drop import local_folder
 from streamflow.steps.data.violations import make_violation_error
 from streamflow.steps.observed import observed
 from streamflow.warehouse import drops, erasures
 from streamflow.warehouse.drops import DeliveredFile
-
-Files = Mapping[str, DeliveredFile]  # table -> its delivered file
 
 SORTED_ROWS = 1_000_000  # rows that are sorted in memory at a time
 SENT_ROWS = 50_000  # rows that are sent to PostgreSQL at a time
@@ -64,23 +63,35 @@ def ingest(
 
     A folder that holds only the label file is a delivery of labels for a drop that is stored
     already. With `reject_rows`, the rows of keys that break the contract are kept apart, up to the
-    share that the settings allow.
+    share that the settings allow. `folder` may be an address, such as s3://bucket/month_000.
 
     Raises:
         ContractViolation: a file breaks the contract; the error lists all violations.
         DropConflict: the files are those of a different as_of. In both cases nothing is written.
     """
+    with local_folder(folder, platform.home / "tmp", platform.notify) as local:
+        return _ingest(platform, local, as_of, allow_same=allow_same, reject_rows=reject_rows)
+
+
+def _ingest(
+    platform: Platform,
+    folder: Path,
+    as_of: datetime,
+    *,
+    allow_same: bool,
+    reject_rows: bool,
+) -> IngestReceipt:
     catalog = platform.catalog
     tables = find_delivered_tables(folder, catalog)
     facts = inspect_files(folder, catalog, tables)
-    files = _new_files(catalog, {table: file.sha256 for table, file in facts.items()})
+    files = new_files(catalog, {table: file.sha256 for table, file in facts.items()})
     with drops.lock_drop(platform.connection, as_of), ExitStack() as closing:
         deliveries = drops.delivered_files(platform.connection)
         stored_files = deliveries.get(as_of, {})
-        if _is_stored(files, stored_files):
+        if is_stored(files, stored_files):
             return _unchanged_receipt(platform, as_of, [stored_files[table] for table in tables])
         if not allow_same:
-            _refuse_copy(folder, as_of, files, deliveries)
+            refuse_copy(folder, as_of, files, deliveries)
         drop = read_drop(
             folder,
             catalog,
@@ -109,62 +120,6 @@ def _unchanged_receipt(
         rejected=len(drops.rejected_rows(platform.connection, as_of)),
         changed=False,
     )
-
-
-def _new_files(catalog: Catalog, digests: Mapping[str, str]) -> dict[str, DeliveredFile]:
-    """Return the delivered file of each table, by its digest; its rows are not counted yet."""
-    return {
-        table: DeliveredFile(
-            table=table,
-            file=catalog.file(table),
-            sha256=digest,
-            rows=0,
-            reading=catalog.reading(table),
-        )
-        for table, digest in digests.items()
-    }
-
-
-def _is_stored(files: Files, stored_files: Files) -> bool:
-    """Return whether every file equals the file of its table that is stored for the same as_of.
-
-    The same bytes that are read in a different format have different values.
-    """
-    return all(
-        table in stored_files
-        and stored_files[table].sha256 == file.sha256
-        and stored_files[table].reading == file.reading
-        for table, file in files.items()
-    )
-
-
-def _refuse_copy(
-    folder: Path,
-    as_of: datetime,
-    files: Files,
-    deliveries: Mapping[datetime, Files],
-) -> None:
-    """Raise DropConflict when all files equal those of a drop with a different date.
-
-    A whole drop under a second date is nearly always a mistake in the date. A single file is not
-    compared.
-    """
-    if len(files) <= 1:
-        return
-    digests = {table: file.sha256 for table, file in files.items()}
-    for at, stored_files in deliveries.items():
-        if at == as_of:
-            continue
-        stored_digests = {table: file.sha256 for table, file in stored_files.items()}
-        if digests == stored_digests:
-            raise DropConflict(
-                f"{folder}: every file equals that of the drop of {at:%Y-%m-%d}, "
-                f"but the given date is {as_of:%Y-%m-%d}",
-                remedy="Correct --as-of, or add --allow-same if really nothing changed between "
-                "the two dates.",
-                as_of=f"{as_of:%Y-%m-%d}",
-                other=f"{at:%Y-%m-%d}",
-            )
 
 
 def _read_earlier_keys(

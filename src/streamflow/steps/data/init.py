@@ -23,7 +23,9 @@ from streamflow.core.onboarding.problems import Problem, refuse
 from streamflow.core.onboarding.settings_text import SETTINGS_TEXT
 from streamflow.core.onboarding.table_guess import TableGuess
 from streamflow.files import source_files, text_files
+from streamflow.files.remote_drops import find_address
 from streamflow.settings import SETTINGS_FILE
+from streamflow.steps.data.remote_drop import local_sources
 from streamflow.steps.data.source_profile import ReadSource, read_source
 
 MADE_KEY = "row_number"  # the key that numbers the rows
@@ -81,7 +83,7 @@ def init(
     A settings file beside it, with comments only, asks for what cannot be guessed.
 
     Args:
-        sources: a folder, or files of one folder.
+        sources: a folder or an address such as s3://bucket/folder, or files of one folder.
         key: the column of the key; without it the key is guessed.
         make_key: number the rows, because no column is the key.
         label: the column of the label; without it the label is guessed.
@@ -93,14 +95,16 @@ def init(
     """
     if not force:
         text_files.refuse_existing(out)
-    paths = _find_files(sources)
-    read_sources = _read_files(paths, make_key=make_key, notify=notify)
+    with local_sources(sources, notify) as local:
+        paths = _find_files(local)
+        read_sources = _read_files(paths, make_key=make_key, notify=notify)
     catalog_guess = _guess(read_sources, key=key, make_key=make_key, label=label)
     text = catalog_text(catalog_guess)
     parse_catalog(text, origin=str(out))  # what we write must be a catalog that we can read
     text_files.write_text(out, text, replace=force)
     settings = _write_settings(out.parent / SETTINGS_FILE)
-    return _receipt(catalog_guess, paths[0].parent, out, settings)
+    folder = sources[0] if find_address(sources[0]) else paths[0].parent
+    return _receipt(catalog_guess, folder, out, settings)
 
 
 def _write_settings(path: Path) -> Path | None:

@@ -16,10 +16,13 @@ from streamflow.features.materialize import MaterializedView
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
 from streamflow.steps.data.frozen_checks import require_intact
+from streamflow.steps.data.loaded_rows import load, require_loaded
 from streamflow.steps.observed import observed
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import RevisionKey
 from streamflow.warehouse.prediction_log_months import create_months
+
+UNCHANGED = "The live features are unchanged."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,10 @@ def materialize(platform: Platform) -> MaterializeReceipt:
     """
     services = platform.read_services()
     repository = platform.features
+    load(
+        platform,
+        online_store.find_revisions(platform.connection, platform.catalog, services),
+    )
     with ThreadPoolExecutor(max_workers=1) as pool:
         pending_views = pool.submit(
             online_store.materialize,
@@ -60,4 +67,6 @@ def _verify(platform: Platform, revision_keys: Iterable[RevisionKey]) -> None:
     """Hold the frozen rows of some revisions against their digests."""
     revisions = frozen.revisions_by_key(platform.connection)
     read_revisions = [revisions[key] for key in revision_keys]
-    require_intact(platform, read_revisions, state="The live features are unchanged.")
+    keys = [revision.revision_key for revision in read_revisions]
+    require_loaded(platform, keys, state=UNCHANGED)
+    require_intact(platform, read_revisions, state=UNCHANGED)

@@ -10,21 +10,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-import psycopg
-
 from streamflow.core.data.contract import describe_expectation
 from streamflow.core.data.digest import Digester, TableDigest
-from streamflow.database.known_at import current_known_at
-from streamflow.errors import ContractViolation, SnapshotMissing
+from streamflow.errors import ContractViolation
 from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.receipt import Receipt
 from streamflow.steps.data.event_proof import EventProof, prove_aggregates
+from streamflow.steps.data.former_revisions import (
+    count_rows,
+    delivered_files,
+    find_drops,
+    load_former_revisions,
+    newest_revisions,
+    require_former_revisions,
+)
+from streamflow.steps.data.lake_writing import record_in_lake, write_to_lake
 from streamflow.steps.observed import observed
 from streamflow.warehouse import drops, frozen, revision_writing
 from streamflow.warehouse.aggregates import EventDrop
 from streamflow.warehouse.derived import DropToFreeze, find_violations
-from streamflow.warehouse.drops import DeliveredFile
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.revision_changes import Changes, count_changes
 
@@ -67,25 +72,25 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
     Raises:
         SnapshotMissing: there is no drop of this date.
         ContractViolation: a computed column breaks what the catalog promises.
-        TemporalViolation: two engines computed different aggregates. In these cases nothing is
-            frozen.
+        TemporalViolation: two engines computed different aggregates. Nothing is frozen then.
     """
     catalog = platform.catalog
     connection = platform.connection
+    load_former_revisions(platform, as_of)
     with connection.transaction():
         frozen.lock_for_writing(connection)
-        files = _delivered_files(connection, as_of)
-        newest = _newest_revisions(connection, as_of)
-        table_drops = {}
-        for table in catalog.frozen_tables:
-            if table in files:
-                table_drops[table] = frozen.find_drop(connection, catalog, table, as_of)
+        require_former_revisions(platform, as_of)
+        files = delivered_files(connection, as_of)
+        newest = newest_revisions(connection, as_of)
+        table_drops = find_drops(platform, as_of, files)
         _check_derived(platform, table_drops)
-        row_count = _count_rows(table_drops, files)
+        row_count = count_rows(table_drops, files)
         progress = Progress(platform.notify, f"freezing {as_of:%Y-%m-%d}", row_count)
         copies, changed_columns = _freeze(platform, table_drops, newest, progress)
         proofs = _prove_aggregates(platform, as_of, copies)
+        in_lake = write_to_lake(platform, table_drops, copies)
         created_revisions = revision_writing.record_revisions(connection, as_of, copies)
+        record_in_lake(platform, in_lake)
         created = {revision.table: revision for revision in created_revisions}
         changes = {}
         for table in created.keys() & newest.keys():
@@ -104,39 +109,6 @@ def snapshot(platform: Platform, as_of: datetime) -> SnapshotReceipt:
     ]
     known_at = max(revision.known_at for revision in revisions.values())
     return SnapshotReceipt(as_of=as_of.date(), known_at=known_at, tables=tuple(tables))
-
-
-def _count_rows(
-    table_drops: Mapping[str, DropToFreeze],
-    files: Mapping[str, DeliveredFile],
-) -> int:
-    """Return the number of delivered rows that the tables are computed from."""
-    row_count = 0
-    for table, drop in table_drops.items():
-        file = files[drop.population or table]
-        row_count += file.rows
-    return row_count
-
-
-def _delivered_files(
-    connection: psycopg.Connection,
-    as_of: datetime,
-) -> Mapping[str, DeliveredFile]:
-    """Return the delivered file of each table of a drop. Raises SnapshotMissing without a drop."""
-    files = drops.delivered_files(connection, as_of).get(as_of)
-    if not files:
-        raise SnapshotMissing(
-            f"there is no drop of {as_of:%Y-%m-%d}",
-            remedy=f"Run 'streamflow ingest DIR --as-of {as_of:%Y-%m-%d}' first.",
-        )
-    return files
-
-
-def _newest_revisions(connection: psycopg.Connection, as_of: datetime) -> dict[str, Revision]:
-    """Return the newest revision of each table that is frozen as of `as_of`."""
-    known_at = current_known_at(connection)
-    revisions = frozen.revisions(connection, known_at=known_at, first=as_of, last=as_of)
-    return {revision.table: revision for revision in revisions}
 
 
 def _freeze(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamflow.column import Column
 from streamflow.core.training.training_set import Source, describe_revision
+from streamflow.files.remote_drops import find_address
 from streamflow.outbound.lineage_events import Dataset, make_facet, make_own_facet
 from streamflow.platform import Platform
 from streamflow.warehouse import frozen
@@ -106,7 +107,11 @@ def find_described(platform: Platform, descriptions: Iterable[str]) -> list[Revi
 
 
 def file_dataset(path: Path, version: str, row_count: int | None = None) -> Dataset:
-    """Return a file of this machine."""
+    """Return a file of this machine, or of an object store."""
+    address = find_address(path)
+    if address is not None and address.startswith("s3://"):
+        bucket, _, key = address.removeprefix("s3://").partition("/")
+        return Dataset(namespace=f"s3://{bucket}", name=key, version=version, row_count=row_count)
     name = str(path.absolute())
     return Dataset(namespace="file", name=name, version=version, row_count=row_count)
 

@@ -20,6 +20,7 @@ from streamflow.core.training.split import is_holdout
 from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
 from streamflow.platform import Platform
+from streamflow.steps.data.frozen_reading import read_rows as read_frozen_rows
 from streamflow.steps.stages.transitions import version_in_stage
 from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.rebuilt_training_set import (
@@ -174,7 +175,7 @@ def read_rows(recorded_platform: Platform, drop: MonitoredDrop) -> pl.DataFrame:
     label_column = catalog.label.column
 
     def read(table: str, columns: list[str], revisions: list[tuple[datetime, int]]) -> pl.DataFrame:
-        return frozen.read_rows(recorded_platform.address, table, columns, revisions)
+        return read_frozen_rows(recorded_platform, table, columns, revisions)
 
     def read_at(table: str, at: datetime, *columns: str) -> pl.DataFrame:
         revisions = [

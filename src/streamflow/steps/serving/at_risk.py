@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from streamflow.core.serving.risk import MOVED, Move, classify_move, value_at_risk
 from streamflow.core.serving.segments import SegmentColumn, list_segment_columns
-from streamflow.errors import FilterInvalid
+from streamflow.errors import FilterInvalid, NothingScored
 from streamflow.platform import Platform
 from streamflow.steps.serving.trust import Trust, make_trust, read_scored_drops
+from streamflow.warehouse import frozen, lake_revisions
 from streamflow.warehouse.score_pages import (
     FIRST_POSITION,
     MAX_SEARCHED,
@@ -132,8 +133,8 @@ def list_at_risk(
     columns = list_segment_columns(platform.catalog)
     _check_filter(columns, chosen)
     drops = read_scored_drops(platform)
-    query = _make_query(platform, columns, drops, chosen)
-    query = replace(query, max_searched=max_searched)
+    query = replace(_make_query(platform, columns, drops, chosen), max_searched=max_searched)
+    _require_loaded_segments(platform, drops[0], query.segments)
     rows = read_list(platform.connection, query)
     users = [make_user(platform, row, columns) for row in rows[: chosen.limit]]
     if len(rows) > chosen.limit:
@@ -154,6 +155,24 @@ def list_at_risk(
         next=end,
         is_search_ended=is_search_ended,
     )
+
+
+def _require_loaded_segments(
+    platform: Platform,
+    drop: ScoredDrop,
+    tables: Iterable[str],
+) -> None:
+    """Raise NothingScored when the segments of the users lie in the lake only."""
+    newest = frozen.revisions(
+        platform.connection, known_at=drop.known_at, first=drop.as_of, last=drop.as_of
+    )
+    read_revisions = {revision.revision_key for revision in newest if revision.table in tables}
+    if read_revisions & lake_revisions.unloaded_revisions(platform.connection).keys():
+        raise NothingScored(
+            f"the newest scored drop is that of {drop.as_of:%Y-%m-%d}, and its rows lie in the lake"
+            " only: lists are of the newest frozen drop",
+            remedy="Score the newest drop.",
+        )
 
 
 def _check_filter(columns: Sequence[SegmentColumn], chosen: RiskFilter) -> None:

@@ -7,6 +7,7 @@ from itertools import groupby
 from streamflow.core.serving.segments import list_segment_columns
 from streamflow.database.known_at import current_known_at
 from streamflow.platform import Platform
+from streamflow.steps.data.loaded_rows import load
 from streamflow.steps.serving.score_task import ScoreTask
 from streamflow.warehouse import frozen, score_summaries
 from streamflow.warehouse.known_drops import KnownDrops, read_known_drops
@@ -61,6 +62,7 @@ def _add_segments(platform: Platform, run: ScoreRun) -> None:
             as_of=run.as_of,
             revision=revisions[table],
         )
+        load(platform, [(table, run.as_of, revisions[table])])
         score_summaries.add_segments(platform.connection, run.id, source, list(table_columns))
 
 
@@ -74,6 +76,7 @@ def count_outcomes(platform: Platform) -> None:
         source = _label_source(platform, drop, known_drops)
         if source is not None:
             label = platform.catalog.label.column
+            load(platform, [(source.table, source.as_of, source.revision)])
             score_summaries.add_outcome(platform.connection, drop.id, source, label)
 
 

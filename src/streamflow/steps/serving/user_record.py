@@ -10,13 +10,13 @@ from typing import Any, Literal
 from streamflow.core.serving.risk import Move, classify_move, value_at_risk
 from streamflow.errors import EntityUnknown
 from streamflow.platform import Platform
+from streamflow.steps.data.values_of_key import read_values_of_key
 from streamflow.steps.serving.at_risk import StoredReason, parse_reasons
 from streamflow.steps.serving.predict import parse_key
 from streamflow.steps.serving.trust import Trust, make_trust, read_scored_drops
 from streamflow.warehouse.score_pages import (
     read_answers_about,
     read_scores_of_key,
-    read_values_of_key,
 )
 
 # The newest answers of the API that are shown; a user who is asked about every hour has thousands.
@@ -95,12 +95,7 @@ def read_user(platform: Platform, key: str) -> UserRecord:
     typed_key = parse_key(platform.catalog, key)
     # Scores and answers have the key as text: that of the number 7 is "7", not "007".
     key = str(typed_key)
-    rows = read_values_of_key(
-        connection,
-        typed_key,
-        key_name=platform.catalog.entity.key,
-        tables=platform.catalog.feature_tables,
-    )
+    rows = read_values_of_key(platform, typed_key, platform.catalog.feature_tables)
     scores = read_scores_of_key(connection, key, [drop.id for drop in drops])
     answers = read_answers_about(connection, key, limit=ANSWERS_SHOWN)
     if not (rows or scores or answers):

@@ -30,6 +30,7 @@ from streamflow.core.training.violations import CellViolation, explain_violation
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform
 from streamflow.progress import Progress
+from streamflow.steps.data.loaded_rows import read_provenance
 from streamflow.warehouse import provenance
 
 CHUNK = 200_000  # the frozen rows of so many keys are in memory at a time
@@ -167,8 +168,7 @@ class _FrozenSource:
         self.reading = reading
         self._key = key
         self._revisions = provenance.frozen_revisions(platform.connection, reading.table)
-        typed_key = (key, platform.catalog.entity.type)
-        self._read = partial(provenance.read_rows, platform.address, reading.table, typed_key)
+        self._read = partial(read_provenance, platform, reading.table)
 
     def keys(self) -> pl.Series:
         """Return every key of the revisions that the reading may see."""

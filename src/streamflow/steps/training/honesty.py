@@ -16,6 +16,7 @@ from streamflow.core.training.honesty import HonestyFinding, HonestyReport, chec
 from streamflow.core.training.leak_warnings import find_leak_warnings
 from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.platform import Platform
+from streamflow.steps.data.loaded_rows import load
 from streamflow.steps.training.previous_drops import (
     PreviousDrops,
     compare_counters,
@@ -49,6 +50,7 @@ def _check_month(platform: Platform, rows: TrainingSet) -> HonestyReport:
     sample = sample_evenly(rows.frame)
     same_lead_drop = previous_drops.find_labelled(rows.label_lead)
     own_label_drop = previous_drops.find_labelled(0)
+    load(platform, previous_drops.list_revisions({same_lead_drop, own_label_drop}))
     labels = {
         drops: read_keys_and_labels(platform, drops)
         for drops in {same_lead_drop, own_label_drop}
@@ -111,6 +113,7 @@ def _check_late_revisions(platform: Platform, rows: TrainingSet) -> Iterator[Hon
         if not is_frozen:
             yield _note_unchecked(source, "the revision known before was pruned")
             continue
+        load(platform, [source.revision_key, (source.table, source.as_of, former_number)])
         changed = late_data.changed_columns(
             platform.address,
             source,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 
 import polars as pl
@@ -18,9 +18,10 @@ from streamflow.core.training.training_set import TrainingSet
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.settings import Settings
-from streamflow.steps.training.training_set import assemble, read_features
-from streamflow.warehouse import frozen, provenance
-from streamflow.warehouse.frozen import Revision
+from streamflow.steps.data.loaded_rows import read_provenance
+from streamflow.steps.training.training_set import assemble, read_features, select_revisions
+from streamflow.warehouse import frozen
+from streamflow.warehouse.frozen import Revision, RevisionKey
 from streamflow.warehouse.known_drops import TrainingDrops, read_known_drops
 
 # So many rows are read by index, spread over all keys. They are enough for every interval.
@@ -48,7 +49,17 @@ class PreviousDrops:
         self.revisions = {
             (revision.table, revision.as_of): revision for revision in self._known.revisions
         }
+        self._catalog = platform.catalog
         self._before = rows.as_of
+
+    def list_revisions(self, drops: Iterable[TrainingDrops | None]) -> list[RevisionKey]:
+        """Return the revisions of the training set's drop, and those of some drops before it."""
+        revisions = list(self.revisions.values())
+        keys = [revision.revision_key for revision in revisions if revision.as_of == self._before]
+        for drop in filter(None, drops):
+            needed = select_revisions(self._catalog, revisions, drop.as_of, drop.label_as_of)
+            keys += [revision.revision_key for revision in needed]
+        return keys
 
     def find_previous(self) -> datetime | None:
         """Return the drop before this one, with or without labels."""
@@ -95,18 +106,9 @@ def _read_columns(
     keys: pl.Series,
 ) -> pl.DataFrame:
     """Read columns of these keys in one revision. (n, the key and `columns`)"""
-    entity = platform.catalog.entity
     revisions = [DatedRevision(revision.as_of, revision.revision, revision.known_at)]
-    typed_key = (entity.key, entity.type)
-    rows = provenance.read_rows(
-        platform.address,
-        revision.table,
-        typed_key,
-        columns,
-        revisions,
-        keys,
-    )
-    return rows.select(entity.key, *columns)
+    rows = read_provenance(platform, revision.table, columns, revisions, keys)
+    return rows.select(platform.catalog.entity.key, *columns)
 
 
 def read_keys_and_labels(platform: Platform, drops: TrainingDrops) -> pl.DataFrame:

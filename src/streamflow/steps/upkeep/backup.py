@@ -21,13 +21,14 @@ from streamflow.core.versions.manifest import (
 )
 from streamflow.core.versions.version_files import MODEL
 from streamflow.database import Snapshot, connect, server_version, snapshot
-from streamflow.errors import NotMigrated, SettingsInvalid
+from streamflow.errors import NotMigrated, SettingsInvalid, SnapshotMissing
 from streamflow.features.live_tables import keep_live_tables
 from streamflow.files import archive
 from streamflow.files.sqlite_files import copy_database
 from streamflow.models import artifact_locations
 from streamflow.platform import Platform
 from streamflow.progress import Progress
+from streamflow.steps.data.loaded_rows import hold_loaded_rows, load
 from streamflow.steps.upkeep.backup_content import (
     ARTIFACTS,
     CATALOG,
@@ -41,7 +42,7 @@ from streamflow.steps.upkeep.backup_content import (
     report_progress,
     summarize,
 )
-from streamflow.warehouse import frozen, installation, ledger, whole_database
+from streamflow.warehouse import frozen, installation, lake_revisions, ledger, whole_database
 
 
 def backup(platform: Platform, file: Path, *, force: bool = False) -> BackupContent:
@@ -64,6 +65,7 @@ def backup(platform: Platform, file: Path, *, force: bool = False) -> BackupCont
         raise NotMigrated("there is nothing to back up: the database is empty")
     artifacts = platform.home / "artifacts"
     _refuse_inside(file, artifacts)
+    _load_lake(platform)
     with archive.open_for_writing(file, replace=force) as writer:
         with _snapshot_both_databases(platform) as (ours, mlflow):
             manifest = _build_manifest(platform, state, ours, mlflow)
@@ -86,6 +88,14 @@ def backup(platform: Platform, file: Path, *, force: bool = False) -> BackupCont
         notes=(*_find_absent_history(manifest), *outside_notes),
         seconds=time.monotonic() - begin,
     )
+
+
+def _load_lake(platform: Platform) -> None:
+    """Load the rows that lie in the lake, so that the backup can be restored where no lake is."""
+    if not lake_revisions.has_lake_tables(platform.connection):
+        return
+    hold_loaded_rows(platform)
+    load(platform, lake_revisions.unloaded_revisions(platform.connection))
 
 
 def _refuse_inside(file: Path, folder: Path) -> None:
@@ -166,7 +176,14 @@ def _read_mlflow_schema(mlflow: Snapshot) -> str:
 
 
 def _read_revisions(ours: Snapshot) -> tuple[FrozenRevision, ...]:
-    """Read every frozen revision with its digest."""
+    """Read every frozen revision with its digest. Raises SnapshotMissing if rows are not loaded."""
+    has_lake = lake_revisions.has_lake_tables(ours.connection)
+    if has_lake and lake_revisions.unloaded_revisions(ours.connection):
+        raise SnapshotMissing(
+            "rows of a revision are in the lake only: it was frozen while the backup began",
+            state="No backup was made.",
+            remedy="Run the command again.",
+        )
     return tuple(
         FrozenRevision(
             table=revision.table,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from streamflow.core.data.counts import count_of
 from streamflow.database import connect
 from streamflow.platform import Platform
+from streamflow.steps.data.lake_cleaning import clean_lake
 from streamflow.steps.observed import observed
 from streamflow.warehouse import frozen, ledger, prediction_log_months, retention, scores
 from streamflow.warehouse.frozen import Revision
@@ -92,6 +93,7 @@ def prune(platform: Platform, *, dry_run: bool = False) -> PruneReceipt:
         for run in runs:
             platform.notify(f"removing the files of the run {run.run_id}")
             platform.models.remove_run(run)
+        clean_lake(platform)
     months = _find_old_months(platform)
     busy = () if dry_run else _drop_months(platform, months)
     return PruneReceipt(

@@ -20,6 +20,7 @@ from streamflow.core.versions.passport import Passport
 from streamflow.errors import NotRebuildable
 from streamflow.platform import Platform
 from streamflow.progress import Progress
+from streamflow.steps.data.frozen_reading import read_rows, read_rows_in_buckets
 from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse import change_evidence, frozen
 from streamflow.warehouse.frozen import Revision
@@ -44,7 +45,7 @@ class VerifiedRows:
         columns: list[str],
         revisions: list[tuple[datetime, int]],
     ) -> pl.DataFrame:
-        """Return the rows of some revisions, in the shape of `warehouse.frozen.read_rows`."""
+        """Return the rows of some revisions, in the shape of `frozen_reading.read_rows`."""
         frames = [self.frames[table, as_of, number] for as_of, number in revisions]
         return pl.concat([frame.select("as_of", *columns) for frame in frames])
 
@@ -126,7 +127,7 @@ def _start_reading(
 ) -> _PendingRead:
     types = _column_types(platform, source, revision)
     revisions = [(source.as_of, source.revision)]
-    rows = reader.submit(frozen.read_rows, platform.address, source.table, types, revisions)
+    rows = reader.submit(read_rows, platform, source.table, types, revisions)
     return _PendingRead(source=source, revision=revision, types=types, rows=rows)
 
 
@@ -232,7 +233,7 @@ def _explain_cells(
         return []
     key = platform.catalog.entity.key
     types = {column.name: column.type for column in content.columns}
-    rows = change_evidence.read_rows_in_buckets(platform.address, source, types, key, buckets)
+    rows = read_rows_in_buckets(platform, source, list(types), buckets)
     raw_rows = pl.DataFrame()
     # A recorded catalog may come from somebody else: only the expressions of our own are computed.
     catalog = platform.catalog_file.catalog

@@ -37,6 +37,7 @@ from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.steps.data.frozen_checks import describe_digest_difference
+from streamflow.steps.data.frozen_reading import read_frames
 from streamflow.steps.versions.data_level import refuse_erased
 from streamflow.steps.versions.recorded_version import (
     find_recorded_version,
@@ -199,14 +200,7 @@ def _add_revision(
     folder = f"{FROZEN}{source.table}/{source.as_of:%Y-%m-%d}/{source.revision}"
     digester = Digester(key, types)
     names: list[str] = []
-    for chunk in frozen.frozen_rows(
-        platform.address,
-        source.table,
-        types,
-        key,
-        source.as_of,
-        source.revision,
-    ):
+    for chunk in read_frames(platform, source.table, types, key, source.as_of, source.revision):
         digester.update(chunk)
         names.append(f"{folder}/{len(names):05}.arrow")
         writer.add(names[-1], [_ipc_bytes(chunk)])

@@ -17,9 +17,9 @@ from streamflow.core.versions.passport import Passport, pair_months, summarize_t
 from streamflow.errors import TrainingImpossible
 from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time_join
 from streamflow.platform import Platform
+from streamflow.steps.data import frozen_reading
 from streamflow.steps.training.training_set import assemble
 from streamflow.steps.versions.recorded_version import require_frozen
-from streamflow.warehouse import frozen
 from streamflow.warehouse.known_drops import TrainingDrops
 
 # Called with (table, columns, revisions); returns the rows with `as_of` and these columns.
@@ -106,7 +106,7 @@ def assemble_from_revisions(
 
     Raises NotRebuildable when a revision is no longer frozen.
     """
-    read_rows = read_rows or partial(frozen.read_rows, platform.address)
+    read_rows = read_rows or partial(frozen_reading.read_rows, platform)
     catalog = platform.catalog
     require_frozen(platform, (*features, *labels))
     population = _read_population(catalog, drops.as_of, features, read_rows)
@@ -128,7 +128,7 @@ def read_labelled_keys(platform: Platform, passport: Passport) -> pl.Series:
     `passport` is of one month. Raises NotRebuildable when a revision is no longer frozen.
     """
     catalog = platform.catalog
-    read_rows = partial(frozen.read_rows, platform.address)
+    read_rows = partial(frozen_reading.read_rows, platform)
     feature_sources = _select_feature_sources(catalog, passport)
     label_sources = _select_label_sources(catalog, passport)
     require_frozen(platform, (*feature_sources, *label_sources))

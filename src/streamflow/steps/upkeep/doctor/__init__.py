@@ -18,6 +18,7 @@ from streamflow.steps.upkeep.doctor import contents, machine, server, vendors
 from streamflow.steps.upkeep.doctor.finding import Finding, State, describe_error, run_check
 from streamflow.steps.upkeep.doctor.fix import repair
 from streamflow.warehouse import installation
+from streamflow.warehouse.lake_revisions import has_lake_tables
 
 __all__ = ["Finding", "doctor", "repair"]
 
@@ -122,5 +123,7 @@ def _check_contents(
     checks = dict(CATALOGLESS_CHECKS)
     if has_catalog:
         checks |= {**CATALOG_CHECKS, "frozen rows": partial(contents.check_frozen_rows, full=full)}
+        if has_lake_tables(platform.connection):
+            checks["lake"] = contents.check_lake
     for subject, check in checks.items():
         yield run_check(subject, partial(check, platform))

@@ -10,8 +10,15 @@ from streamflow.errors import DifferentCatalog, NotMigrated, SnapshotMissing
 from streamflow.features.materialize import find_stale_views
 from streamflow.platform import Platform, require_migrated
 from streamflow.steps.data.frozen_checks import find_damages
+from streamflow.steps.data.lake_cleaning import count_unneeded_files
 from streamflow.steps.upkeep.doctor.finding import Finding, State, ok_or_wrong
-from streamflow.warehouse import database_checks, erasures, frozen, prediction_log_months
+from streamflow.warehouse import (
+    database_checks,
+    erasures,
+    frozen,
+    lake_revisions,
+    prediction_log_months,
+)
 from streamflow.warehouse.drops import delivered_files
 from streamflow.warehouse.migrate import plan_changes
 
@@ -123,6 +130,23 @@ def check_frozen_rows(platform: Platform, *, full: bool) -> Finding:
         remedy="Find out who changed them: see 'Frozen rows or a model file were changed' in "
         "docs/operations.md. Rows without a revision: let the owner delete them as the role "
         "streamflow_maintenance.",
+    )
+
+
+def check_lake(platform: Platform) -> Finding:
+    """Check that the lake has no file that no revision needs.
+
+    `check_frozen_rows` compares the rows in the lake with their digests.
+    """
+    unneeded = count_unneeded_files(platform)
+    revisions = lake_revisions.revisions_in_lake(platform.connection)
+    text = f"{count_of(len(revisions), 'revision')}, every file is needed"
+    return Finding(
+        subject="lake",
+        state=ok_or_wrong(not unneeded),
+        text=f"{count_of(unneeded, 'file')} of no revision" if unneeded else text,
+        remedy="An interrupted command left them. Run 'streamflow doctor --fix'.",
+        fixable=True,
     )
 
 

@@ -10,6 +10,7 @@ from streamflow.features.materialize import find_stale_views
 from streamflow.features.registry_content import find_unfit_tables
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
+from streamflow.steps.data.lake_cleaning import clean_lake
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.upkeep.doctor.finding import Finding
@@ -19,7 +20,10 @@ MIGRATE_SUBJECTS = {"migration", "roles", "tables", "prediction log", "MLflow"}
 FEAST_SUBJECTS = {"feature files", "Feast registry"}
 LIVE_SUBJECTS = {"live features"}
 REGISTRY_SUBJECTS = {"model registry"}
-REPAIRABLE_SUBJECTS = MIGRATE_SUBJECTS | FEAST_SUBJECTS | LIVE_SUBJECTS | REGISTRY_SUBJECTS
+LAKE_SUBJECTS = {"lake"}
+REPAIRABLE_SUBJECTS = (
+    MIGRATE_SUBJECTS | FEAST_SUBJECTS | LIVE_SUBJECTS | REGISTRY_SUBJECTS | LAKE_SUBJECTS
+)
 
 
 def repair(
@@ -50,6 +54,9 @@ def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
         repairs += changes or ["migrated: the record of what is there"]
     if subjects & REGISTRY_SUBJECTS:
         repairs += platform.models.undo_problems()
+    if subjects & LAKE_SUBJECTS:
+        files = count_of(clean_lake(platform), "file")
+        repairs.append(f"removed {files} that no revision needs from the lake")
     services = platform.read_services()
     is_unfit = bool(find_unfit_tables(platform.connection, platform.catalog, services))
     if "Feast registry" in subjects or (subjects & LIVE_SUBJECTS and is_unfit):

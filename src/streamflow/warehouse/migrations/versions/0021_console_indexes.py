@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0021"
-down_revision = "0019"
+down_revision = "0020"
 
 STATEMENTS = """
 -- all rows of one job: without it, each row of the page 'Work' reads the whole table

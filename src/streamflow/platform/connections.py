@@ -1,14 +1,11 @@
-"""The platform: open and close everything that a step works with.
-
-No other module puts settings, database, features and models together.
-"""
+"""The platform: everything that a step works with, each part opened when it is first used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,36 +13,30 @@ from streamflow.catalog import Catalog
 from streamflow.database import (
     Address,
     Attachment,
-    adbc,
-    attach,
     connect,
-    from_url,
-    read_server_log_end,
-    translate_errors,
 )
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.features.own_files import find_own_folder
-from streamflow.files.home_catalog import HomeCatalog, load_home_catalog, refresh_copy
-from streamflow.files.home_location import read_former_home, record_home
-from streamflow.migration_checks import check_migrated, require_installation
+from streamflow.files.home_catalog import HomeCatalog
 from streamflow.models.artifact_locations import artifact_variables
+from streamflow.packages import require_packages
 from streamflow.settings import (
     Settings,
     apply_catalog_defaults,
-    temporary_environment,
+    object_store_options,
     vendors_environment,
 )
 from streamflow.warehouse import installation
-from streamflow.warehouse.roles import CONSOLE, MAINTENANCE, WRITER
+from streamflow.warehouse.roles import CONSOLE, MAINTENANCE
 
 if TYPE_CHECKING:
     import psycopg
 
     from streamflow.features.repository import FeatureRepository
+    from streamflow.lake.iceberg_tables import Lake
     from streamflow.models.registry import Registry
 
 ARTIFACTS = "artifacts"  # the folder of the artifacts, below the state folder
-DATABASE = "streamflow"  # on the embedded server; on a server of yours the URL names it
 
 # PostgreSQL's word for "the role I logged in as". It must be set: PGOPTIONS names the writer role.
 NO_ROLE = "none"
@@ -83,6 +74,8 @@ class Platform:
     _closing: ExitStack = field(repr=False)
     # Empty, or the one open connection.
     _connections: list[psycopg.Connection] = field(repr=False, default_factory=list)
+    # What is called before the platform is closed, by name.
+    _last_calls: dict[str, Callable[[], None]] = field(repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fill in the defaults of settings that depend on the catalog."""
@@ -113,6 +106,18 @@ class Platform:
         """
         if self._connections and self._connections[0].closed:
             self._connections.clear()
+
+    def call_before_closing(self, name: str, callback: Callable[[], None]) -> bool:
+        """Let something be called before the platform is closed, once for each name.
+
+        Returns:
+            whether the name is new.
+        """
+        if name in self._last_calls:
+            return False
+        self._last_calls[name] = callback
+        self._closing.callback(callback)
+        return True
 
     @contextmanager
     def maintenance_connection(self) -> Iterator[psycopg.Connection]:
@@ -184,6 +189,24 @@ class Platform:
         self._closing.callback(registry.close)
         return registry
 
+    @cached_property
+    def lake(self) -> Lake:
+        """The Iceberg tables in which frozen rows may lie.
+
+        Raises:
+            PackagesMissing: the extra `lake` is not installed.
+        """
+        require_packages("lake", "pyiceberg", subject="the package pyiceberg")
+        from streamflow.lake.iceberg_tables import Lake
+
+        lake = Lake(
+            location=self.settings.lake or "",
+            catalog_url=self.address.sqlalchemy_url(names_role=True, schema="lake"),
+            file_options=object_store_options(),
+        )
+        self._closing.callback(lake.close)
+        return lake
+
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables that a standard client needs to work on this installation."""
@@ -195,95 +218,3 @@ class Platform:
             **artifact_variables(self.artifact_root, self.home / ARTIFACTS),
             "FEATURE_REPO_DIR_ENV_VAR": str(self.home / "feast"),
         }
-
-
-@contextmanager
-def open_platform(
-    settings: Settings,
-    *,
-    notify: Callable[[str], None] = lambda _: None,
-    must_be_migrated: bool = True,
-    role: str = WRITER,
-    observer: StepObserver | None = None,
-) -> Iterator[Platform]:
-    """Start or reach PostgreSQL, yield the platform, and close everything at the end.
-
-    Args:
-        settings: of this installation
-        notify: called with each line of progress
-        must_be_migrated: raise NotMigrated or DifferentCatalog unless the database is migrated
-        role: the database role of every part, the vendors' tools included
-        observer: surrounds each run of a step
-
-    Raises:
-        NotMigrated: there is no installation, or code or catalog need a different schema
-        DifferentCatalog: the database was migrated with a different catalog
-        SettingsInvalid: a setting needs money that is not set
-    """
-    if must_be_migrated:
-        require_installation(settings)
-    with ExitStack() as closing:
-        platform = replace(_wire(settings, notify, closing, role), observer=observer)
-        attachment = platform.attachment
-        read_log_end = partial(read_server_log_end, attachment.folders) if attachment else str
-        closing.enter_context(translate_errors(platform.login, read_log_end))
-        _follow_move(platform)
-        if must_be_migrated:
-            require_migrated(platform)
-            refresh_copy(platform.home, platform.catalog_file)
-        yield platform
-
-
-def _wire(
-    settings: Settings,
-    notify: Callable[[str], None],
-    closing: ExitStack,
-    role: str,
-) -> Platform:
-    """Make the platform; `closing` closes what it opens."""
-    catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
-    for note in catalog_file.list_notes():
-        notify(note)
-    attachment = None
-    if settings.database_url is None:
-        attachment = closing.enter_context(attach(settings.home.absolute(), notify=notify))
-        login = attachment.address.with_database(DATABASE)
-    else:
-        login = from_url(settings.database_url.get_secret_value())
-    platform = Platform(
-        settings=settings,
-        catalog=catalog_file.catalog,
-        catalog_file=catalog_file,
-        login=login.with_role(NO_ROLE),
-        address=login.with_role(role),
-        attachment=attachment,
-        notify=notify,
-        _closing=closing,
-    )
-    closing.enter_context(temporary_environment(platform.environment))
-    closing.enter_context(adbc.keep_connections(platform.address))
-    return platform
-
-
-def _follow_move(platform: Platform) -> None:
-    """Let MLflow's locations follow a state folder that was renamed or copied since its last use.
-
-    A copy whose database is on a server of yours is left alone: its original uses the same one.
-    """
-    from streamflow.models.relocation import relocate_artifacts
-
-    home = platform.home
-    former = read_former_home(home)
-    if former is not None:
-        if platform.attachment is None and former.exists():
-            return
-        address = platform.login.with_role(WRITER)
-        mlflow = address.with_database(platform.settings.mlflow_database)
-        if relocate_artifacts(mlflow, former / ARTIFACTS, home / ARTIFACTS):
-            platform.notify(f"this state folder was {former}: MLflow's locations name {home} now")
-    record_home(home)
-
-
-def require_migrated(platform: Platform) -> None:
-    """Raise NotMigrated or DifferentCatalog unless the database fits code and catalog."""
-    check_migrated(platform.login, platform.catalog_file)
