@@ -16,7 +16,7 @@ RUN tools/bin/python -m hatchling build -t wheel >/dev/null \
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="streamflow" \
       org.opencontainers.image.description="Churn predictions that can be audited, from monthly CSV drops" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="1.0.0" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /state streamflow \
  && install -d -o streamflow -g streamflow -m 0750 /state /state/artifacts /data /inbox \

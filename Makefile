@@ -9,7 +9,7 @@ COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
 HELM ?= $(BIN)/helm
 
-.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages sbom wheel docs lock clean
+.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages version sbom wheel docs lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
@@ -23,11 +23,12 @@ help:
 	@echo "make chart   render the chart for Kubernetes, and check it without a cluster"
 	@echo "make dashboards    build those of deploy/grafana anew"
 	@echo "make docs    build the documentation site in build/site and check its links"
-	@echo "make wheel   build the wheel in dist    make sbom    write the list of the software in it anew"
+	@echo "make wheel   build the wheel in dist    make version   copy the version to the files that repeat it"
+	@echo "make sbom    write the list of the software in the wheel anew"
 	@echo "make api-pages     copy the scripts of /docs and /redoc from their packages on npm (needs npm)"
 
 setup: .venv/installed
-.venv/installed: requirements/dev.lock requirements/installer.lock pyproject.toml
+.venv/installed: requirements/dev.lock requirements/installer.lock pyproject.toml src/streamflow/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "streamflow needs Python >= 3.11; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv  # also after half of it was made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
@@ -80,9 +81,9 @@ dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
 api-pages: setup
 	$(BIN)/python tools/refresh_api_pages.py
-	$(BIN)/python tools/write_sbom.py
-sbom: setup
-	$(BIN)/python tools/write_sbom.py
+	$(BIN)/python tools/write_version.py
+version sbom: setup
+	$(BIN)/python tools/write_version.py
 wheel: setup
 	rm -f dist/*.whl
 	$(BIN)/python -m hatchling build -t wheel

@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from typer.testing import CliRunner
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
+import streamflow
 from streamflow.cli.app import app
 from streamflow.errors import SettingsInvalid
 from streamflow.services.programs import PROGRAMS_BY_NAME
@@ -215,9 +215,7 @@ def test_each_value_is_in_the_schema_and_has_a_default() -> None:
 
 def test_the_chart_has_the_version_of_the_package() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        version = tomllib.load(file)["project"]["version"]
-    assert (chart["version"], chart["appVersion"]) == (version, version)
+    assert {chart["version"], chart["appVersion"]} == {streamflow.__version__}
     assert chart["kubeVersion"] == f">={KUBERNETES_VERSIONS[0]}.0-0"
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+import streamflow
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -43,5 +45,5 @@ def test_the_image_says_what_it_is() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     dockerfile = (ROOT / "Dockerfile").read_text()
     labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', dockerfile))
-    assert labels["version"] == project["version"]
+    assert labels["version"] == streamflow.__version__
     assert labels["licenses"] == project["license"]
