@@ -74,9 +74,21 @@ def fill(platform: Platform, drops: Path) -> None:
     rollback(platform, why="the first version again")
     score(platform, february, explain=True)
     monitor(platform, february)
-    last_key = live_keys(platform)[-1]
-    predict(platform, last_key, now=datetime.now(UTC))
-    forget(platform, last_key, why="a request")
+    key = find_new_key(platform)
+    predict(platform, key, now=datetime.now(UTC))
+    forget(platform, key, why="a request")
+
+
+def find_new_key(platform: Platform) -> str:
+    """Return a key of February alone: after its erasure the versions of January can be rebuilt."""
+    query = """
+        SELECT min(user_id) FROM online.subs_profile_fv
+        WHERE user_id NOT IN (SELECT user_id FROM raw.users WHERE as_of = %s)
+    """
+    row = platform.connection.execute(query, [MONTHS["month_000"]]).fetchone()
+    assert row is not None
+    key: str = row[0]
+    return key
 
 
 def live_keys(platform: Platform) -> list[str]:
