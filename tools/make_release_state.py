@@ -65,11 +65,11 @@ def fill(platform: Platform, drops: Path) -> None:
         snapshot(platform, as_of)
     materialize(platform)
     first = train(platform, january).version
+    promote(platform, first, why="the gate refuses: it learned from too few users")
     promote(platform, first, force=True, why="the first version")
     for kind in OTHER_KINDS:
         settings = platform.settings.model_copy(update={"model": kind})
         train(replace(platform, settings=settings), january)
-    promote(platform, first + 1, why="the gate refuses so few users")
     promote(platform, first + 1, force=True, why="to roll it back")
     rollback(platform, why="the first version again")
     score(platform, february, explain=True)
