@@ -9,7 +9,7 @@ COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
 HELM ?= $(BIN)/helm
 
-.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages version sbom wheel docs lock clean
+.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages pin-images version sbom wheel docs lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
@@ -24,6 +24,7 @@ help:
 	@echo "make dashboards    build those of deploy/grafana anew"
 	@echo "make docs    build the documentation site in build/site and check its links"
 	@echo "make wheel   build the wheel in dist    make version   copy the version to the files that repeat it"
+	@echo "make pin-images   write the digests of the base images into .env (needs Docker and a registry)"
 	@echo "make sbom    write the list of the software in the wheel anew"
 	@echo "make api-pages     copy the scripts of /docs and /redoc from their packages on npm (needs npm)"
 
@@ -82,6 +83,8 @@ dashboards: setup
 api-pages: setup
 	$(BIN)/python tools/refresh_api_pages.py
 	$(BIN)/python tools/write_version.py
+pin-images: setup
+	$(BIN)/python tools/pin_images.py
 version sbom: setup
 	$(BIN)/python tools/write_version.py
 wheel: setup
