@@ -7,6 +7,7 @@ USERS ?= 10000
 MONTHS ?= 2 6
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
+SITE ?= build/site
 HELM ?= $(BIN)/helm
 
 .PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages pin-images version sbom wheel docs lock clean
@@ -22,7 +23,7 @@ help:
 	@echo "make lock    resolve the locks    make clean   remove .venv, build, dist, caches, .streamflow and .streamflow-demo"
 	@echo "make chart   render the chart for Kubernetes, and check it without a cluster"
 	@echo "make dashboards    build those of deploy/grafana anew"
-	@echo "make docs    build the documentation site in build/site and check its links"
+	@echo "make docs    build the documentation of this version in build/site and check its links (SITE=folder of all versions)"
 	@echo "make wheel   build the wheel in dist    make version   copy the version to the files that repeat it"
 	@echo "make pin-images   write the digests of the base images into .env (needs Docker and a registry)"
 	@echo "make sbom    write the list of the software in the wheel anew"
@@ -92,8 +93,8 @@ wheel: setup
 	$(BIN)/python -m hatchling build -t wheel
 	sha256sum dist/*.whl
 docs: setup build/docs-env/installed
-	build/docs-env/bin/python tools/build_site.py
-	$(BIN)/python tools/check_site.py build/site
+	build/docs-env/bin/python tools/build_site.py $(SITE)
+	$(BIN)/python tools/check_site.py $(SITE)
 build/docs-env/installed: requirements/docs.lock
 	test -x build/docs-env/bin/python || $(BIN)/python -m venv --without-pip build/docs-env
 	$(BIN)/uv pip sync --quiet --python build/docs-env/bin/python --require-hashes requirements/docs.lock
