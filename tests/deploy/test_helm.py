@@ -575,3 +575,35 @@ def test_the_database_is_migrated_before_anything_else_by_what_exists_already(
     assert {name: pod.variables[name] for name in names} == {
         name: value for name, value in mlflow.items() if name.startswith(("STREAMFLOW_", "PG"))
     }
+
+
+def test_the_key_that_signs_goes_to_those_who_promote_and_the_public_keys_to_all(
+    minimal: Rendered,
+) -> None:
+    """The settings are read as a container reads them."""
+    rendered = template(
+        MINIMAL,
+        signing__keySecret={"name": "private", "key": "a.pem"},
+        signing__trustedConfigMap={"name": "public", "key": "b.pem"},
+    )
+    signing, trusted = "/etc/streamflow/signing/a.pem", "/etc/streamflow/trusted/b.pem"
+    for service, pod in rendered.pods.items():
+        volumes = {volume["name"]: volume for volume in pod.spec["volumes"]}
+        mounts = {mount["name"]: mount for mount in pod.container["volumeMounts"]}
+        assert pod.variables["STREAMFLOW_TRUSTED_KEYS"] == trusted
+        assert volumes["trusted"]["configMap"] == {"name": "public"}
+        assert mounts["trusted"]["mountPath"] == "/etc/streamflow/trusted"
+        promotes = service in {"prefect", "console"}
+        assert pod.variables.get("STREAMFLOW_SIGNING_KEY") == (signing if promotes else None)
+        assert ("signing" in volumes, "signing" in mounts) == (promotes, promotes)
+        if promotes:
+            assert volumes["signing"]["secret"] == {
+                "secretName": "private",
+                "defaultMode": 0o440,
+                "items": [{"key": "a.pem", "path": "a.pem"}],
+            }
+            assert mounts["signing"]["readOnly"] is True
+    for pod in minimal.pods.values():
+        names = {volume["name"] for volume in pod.spec["volumes"]}
+        assert not names & {"signing", "trusted"}
+        assert not {"STREAMFLOW_SIGNING_KEY", "STREAMFLOW_TRUSTED_KEYS"} & pod.variables.keys()
