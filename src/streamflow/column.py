@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +12,11 @@ from streamflow.expression import require_one_expression
 
 # PostgreSQL cuts names at 63 bytes. 48 leave room for the suffixes that we add.
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
+
+# How a column says for how long somebody has been a user: it is the day on which that began, or a
+# number in this unit.
+TenureUnit = Literal["since", "days", "months", "years"]
+MOMENT_TYPES = ("date", "timestamp")
 
 # A name as a file has it.
 Header = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
@@ -33,6 +38,8 @@ class Column(CatalogPart):
     categorical   the model treats the feature as categories
     counter       a number that grows from drop to drop. `honesty` compares two drops by it; no
                   model reads it
+    tenure        the column says for how long somebody has been a user; the console divides users
+                  by it, no model reads it
     expr          SQL that computes the column when a snapshot freezes; no file holds the column
     words         the name that people use for the column: reasons show it, no model reads it
     header        the column's name in its file; without it the name in the catalog
@@ -49,6 +56,7 @@ class Column(CatalogPart):
     view: Identifier | None = None
     categorical: bool = False
     counter: bool = False
+    tenure: TenureUnit | None = None
     expr: str | None = Field(default=None, min_length=1)
     words: str | None = Field(default=None, min_length=1, max_length=80)
     header: Header | None = None
@@ -89,8 +97,18 @@ class Column(CatalogPart):
             raise ValueError(f"min and max belong to numbers, not to type '{self.type}'")
         if self.counter and not is_number:
             raise ValueError(f"counter belongs to numbers, not to type '{self.type}'")
+        if self.tenure is not None:
+            self._check_tenure(self.tenure)
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+
+    def _check_tenure(self, unit: TenureUnit) -> None:
+        is_moment = self.type in MOMENT_TYPES
+        if not is_moment and not COLUMN_TYPES[self.type].is_number:
+            raise ValueError(f"tenure belongs to dates and numbers, not to type '{self.type}'")
+        if is_moment != (unit == "since"):
+            allowed = "'since'" if is_moment else "'days', 'months' or 'years'"
+            raise ValueError(f"tenure of a column of type '{self.type}' is {allowed}")
 
     def _check_string_options(self) -> None:
         has_option = self.categories is not None or self.max_length is not None

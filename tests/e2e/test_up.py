@@ -9,9 +9,8 @@ import json
 import shlex
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -108,6 +107,24 @@ def test_the_worker_runs_what_prefect_is_told(stack: Path, simulated_drops: Path
     assert wait_for(lambda: asked(flow_run).body["state_type"] == "COMPLETED", PROMISED_S), asked(
         flow_run
     ).body["state"]
+    # The console of the stack shows the run as Prefect's server stores it.
+    told = asked(flow_run).body
+    page = url(services, "console", "/runs")
+    runs = asked(f"{page}?format=json").body
+    [shown] = [shown for shown in runs if shown["id"] == made]
+    assert (shown["flow"], shown["name"], shown["state"]) == ("monthly", told["name"], "Completed")
+    assert shown["seconds"] == pytest.approx(told["total_run_time"], abs=0.01)
+    assert datetime.fromisoformat(shown["started_at"]) == datetime.fromisoformat(told["start_time"])
+    query = {"logs": {"flow_run_id": {"any_": [made]}}}
+
+    def has_the_whole_log() -> bool:
+        """Prefect's client sends the lines of a log some seconds later."""
+        lines = asked(f"{page}/{made}?format=json").body["lines"]
+        told_lines = asked(url(services, "prefect", "/api/logs/filter"), query).body
+        texts = sorted(line["text"] for line in lines)
+        return len(texts) > 1 and texts == sorted(line["message"] for line in told_lines)
+
+    assert wait_for(has_the_whole_log, 20.0)
 
 
 def test_a_second_up_shows_what_is_up(stack: Path) -> None:
@@ -261,12 +278,7 @@ def is_followed(home: Path) -> bool:
 def test_two_at_once_do_not_both_start(home: Path) -> None:
     lock = take_lock(home)
     assert lock is not None
-    done = subprocess.run(
-        [sys.executable, "-m", "streamflow", "--home", str(home), "up", "prefect"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(home, "--home", str(home), "up", "prefect")
     assert (done.returncode, "are already up in" in done.stderr) == (0, True), done.stderr
 
 

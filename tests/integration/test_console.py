@@ -8,8 +8,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 import psycopg
@@ -17,12 +19,15 @@ import pytest
 from conftest import Cluster
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg import sql
 from support.chain import FEBRUARY, JANUARY, NOW, load
 from support.console_pages import STATEMENTS, Browser, browsed, text_of
 from support.states import KEY_WITH_SIGNS, SCORED, in_state
 
+from streamflow.catalog import DEFAULT_PATH, parse_catalog
 from streamflow.console.pages import STATIC_FOLDER, user_address
 from streamflow.console.server import require_keys_off_loopback
+from streamflow.core.serving.segments import TENURE_BANDS, TENURE_MONTHS, SegmentColumn
 from streamflow.database import connect
 from streamflow.errors import FilterInvalid, SettingsInvalid
 from streamflow.platform import Platform, open_platform
@@ -38,6 +43,12 @@ from streamflow.warehouse import scores
 from streamflow.warehouse.roles import CONSOLE
 from streamflow.warehouse.score_pages import read_newest_drops
 from streamflow.warehouse.score_summaries import FrozenSource, add_outcome
+from streamflow.warehouse.segment_values import compose_category
+
+if TYPE_CHECKING:
+    from typing import LiteralString
+
+    from streamflow.column import TenureUnit
 
 MAX_STATEMENTS = 6
 MAX_PAGE_BYTES = 100_000
@@ -296,6 +307,74 @@ def test_the_portfolio_adds_up_and_shows_who_left(scored: Platform, browser: Bro
     assert f"of 100 users with {example.percent} %, {example.churned_of_100} left" in text
 
 
+def test_the_portfolio_is_divided_by_tenure(scored: Platform, browser: Browser) -> None:
+    with connect(scored.address) as connection:
+        rows = connection.execute(
+            "SELECT user_id, signup_date FROM frozen.users WHERE as_of = '2024-02-29'"
+        ).fetchall()
+    signups = dict(rows)
+    everybody = list_at_risk(scored, RiskFilter(limit=1000)).users
+    for user in everybody:
+        assert user.segments["signup_date"] == band_on(FEBRUARY.date(), signups[user.key])
+    portfolio = read_portfolio(scored)
+    assert portfolio.tenure == "signup_date"
+    segment = next(s for s in portfolio.segments if s.name == "signup_date")
+    bands = [category.value for category in segment.categories]
+    assert bands == [band for band in TENURE_BANDS if band in bands]
+    assert len(bands) > 3
+    rows_shown = csv_of(browser, "/portfolio?cohort=signup_date&format=csv&table=cohorts")
+    for row, category in zip(rows_shown, segment.categories, strict=True):
+        assert row["signup_date"] == category.value
+        assert float(row["2024-02-29"]) == category.expected_share
+    chosen = RiskFilter(segments={"signup_date": bands[0]}, limit=1000)
+    listed = list_at_risk(scored, chosen).users
+    assert len(listed) == segment.categories[0].users
+    assert "tenure in full months" in browser.text("/portfolio")
+
+
+def band_on(day: date, signup: date) -> str:
+    """The band of the full months from one day to another."""
+    months = 12 * (day.year - signup.year) + day.month - signup.month
+    months -= signup.day > day.day
+    firsts = [first for first in TENURE_MONTHS if first <= months]
+    return TENURE_BANDS[len(firsts) - 1]
+
+
+def test_every_way_to_declare_the_tenure_gives_its_band(reading: Platform) -> None:
+    cases = [
+        ("since", "'2024-02-01'::date", "0-2"),
+        ("since", "'2023-11-30'::date", "0-2"),
+        ("since", "'2023-11-29'::date", "3-5"),
+        ("since", "'2023-02-28T23:00:00Z'::timestamptz", "12-23"),
+        ("since", "'2024-03-01'::date", None),
+        ("since", "NULL::date", None),
+        ("months", "47::bigint", "24-47"),
+        ("months", "2.99::float8", "0-2"),
+        ("months", "-1::bigint", None),
+        ("years", "4::bigint", "48+"),
+        ("years", "0.25::float8", "3-5"),
+        ("days", "100::bigint", "3-5"),
+    ]
+    for tenure, value, band in cases:
+        column = SegmentColumn(
+            table="t", name="c", label="c", values=TENURE_BANDS, tenure=cast("TenureUnit", tenure)
+        )
+        statement = sql.SQL("SELECT {} FROM (SELECT {} AS c) AS f").format(
+            compose_category(column), sql.SQL(cast("LiteralString", value))
+        )
+        row = reading.connection.execute(statement, {"as_of": FEBRUARY}).fetchone()
+        assert row == (band,), (tenure, value)
+
+
+def test_without_a_tenure_the_portfolio_says_what_to_declare(reading: Platform) -> None:
+    text = DEFAULT_PATH.read_text().replace(', tenure = "since"', "")
+    catalog = parse_catalog(text, origin="without tenure")
+    with browsed(replace(reading, catalog=catalog)) as visitor:
+        assert "tenure = 'since' (a date)" in visitor.text("/portfolio")
+        assert visitor.get("/portfolio?format=json").json()["tenure"] is None
+        assert visitor.get("/at-risk?s.signup_date=0-2").status_code == FilterInvalid.http_status
+
+
 def test_labels_of_a_drop_that_was_loaded_late_count(scored: Platform) -> None:
     """An earlier drop now dates the labels. Its revision has the number that was counted before."""
     connection = scored.connection
@@ -396,6 +475,21 @@ def test_an_interrupted_summary_is_completed(scored: Platform, browser: Browser)
     assert browser.get("/at-risk").status_code == 200
     assert not score(scored, FEBRUARY, explain=True).new
     assert browser.get("/portfolio?format=json").text == before
+
+
+def test_a_drop_that_was_scored_before_the_tenure_was_declared_is_completed(
+    scored: Platform, browser: Browser
+) -> None:
+    before = read_portfolio(scored)
+    with scored.maintenance_connection() as connection:
+        connection.execute("DELETE FROM streamflow.score_segment WHERE name = 'signup_date'")
+    assert "This command adds it up" in browser.text("/portfolio")
+    assert not score(scored, FEBRUARY, explain=True).new
+    after = read_portfolio(scored)
+    assert [s.name for s in after.segments] == [s.name for s in before.segments]
+    for segment, former in zip(after.segments, before.segments, strict=True):
+        users = [(c.value, c.users, c.flagged) for c in segment.categories]
+        assert users == [(c.value, c.users, c.flagged) for c in former.categories]
 
 
 @given(

@@ -5,29 +5,23 @@ Without Chromium the tests are skipped: `apt-get install chromium` brings it.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
-import uvicorn
 from conftest import Cluster
+from support.browser import CHROMIUM, chromium_of, served
 from support.console_pages import browsed
 from support.states import SCORED, in_state
 
 from streamflow.console.pages import user_address
 from streamflow.platform import open_platform
-from streamflow.services.processes import free_port
 from streamflow.steps.serving.at_risk import RiskFilter, list_at_risk
 from streamflow.warehouse.roles import CONSOLE
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium here: apt-get install chromium"
@@ -50,6 +44,9 @@ ENGINEER_PATHS = (
     "/runs",
     "/work",
     "/work/compare?version=1",
+    "/work/export?version=1",
+    "/upload",
+    "/production/rollback",
     "/service",
 )
 
@@ -91,28 +88,10 @@ def site(
         browsed(reading) as console,
         playwright.sync_playwright() as driver,
         served(console.app) as base,
+        chromium_of(driver) as chromium,
     ):
         key = list_at_risk(platform, RiskFilter(limit=1)).users[0].key
-        chromium = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"] if os.getuid() == 0 else []
-        )
         yield Site(base=base, user=user_address(key), chromium=chromium)
-        chromium.close()
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve in a thread of this process."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, ws="none"))
-    thread = Thread(target=server.run, daemon=True)
-    thread.start()
-    end = monotonic() + 30
-    while not server.started and monotonic() < end:
-        sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1280, "light")])
@@ -151,6 +130,16 @@ def test_the_pages_for_the_engineer_fit_and_axe_finds_nothing(site: Site) -> Non
             assert wide <= 0, path
             found = axe.run(page, options=options)
             assert found.violations_count == 0, (path, found.generate_report())
+
+
+def test_the_pages_for_the_engineer_fit_a_wide_window_and_work_without_script(site: Site) -> None:
+    options = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}
+    with site.page(**options, java_script_enabled=False) as page:
+        for path in ENGINEER_PATHS:
+            page.goto(site.base + path)
+            assert page.locator("h1").is_visible(), path
+            width = page.locator("main").evaluate("element => element.scrollWidth")
+            assert width <= 1280, path
 
 
 def test_a_list_is_worked_by_keyboard_alone(site: Site) -> None:

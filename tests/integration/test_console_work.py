@@ -6,28 +6,29 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from hashlib import sha256
 from html import unescape
 from importlib import import_module
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from random import Random
 from threading import Event
 from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote
+from zipfile import ZipFile
 
 import pytest
 from conftest import Cluster
 from fastapi.routing import APIRoute
 from support.chain import JANUARY
-from support.console_pages import STATEMENTS, Browser, browsed, text_of
+from support.console_pages import STATEMENTS, Browser, browsed, launch_here, make_board, text_of
 from support.states import THREE_VERSIONS, in_state
 
 from streamflow.console import job_process, service_pages
 from streamflow.console.job_process import ChildProcesses
-from streamflow.console.jobs import JobBoard, JobOrder, JobRunning, Message
-from streamflow.console.work import do_work
+from streamflow.console.jobs import JobOrder, JobRunning, Message
 from streamflow.database import connect
 from streamflow.errors import EntityUnknown, StreamflowError
 from streamflow.platform import Platform, open_platform
@@ -36,8 +37,10 @@ from streamflow.steps.data.forget import forget
 from streamflow.steps.promotion.retrain import retrain
 from streamflow.steps.serving.score import score
 from streamflow.steps.stages.ledger import read_ledger
-from streamflow.steps.upkeep.console_actions import list_actions
+from streamflow.steps.upkeep.console_actions import NewAction, list_actions
+from streamflow.steps.versions.export import export
 from streamflow.steps.versions.version_record import read_version
+from streamflow.warehouse import console_actions
 from streamflow.warehouse.roles import CONSOLE
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -82,19 +85,8 @@ def workshop(
         open_platform(platform.settings, role=CONSOLE) as opened,
         browsed(opened) as browser,
     ):
-
-        def launch(order: JobOrder, on_message: Callable[[Message], None]) -> None:
-            """Do the work in this process: the start of a process would take seconds."""
-            with browser.state.acting() as opened_writer:
-                writer = replace(opened_writer, notify=lambda line: on_message({"line": line}))
-                try:
-                    receipt = do_work(writer, order)
-                except StreamflowError as error:
-                    on_message({"problem": error.message, "remedy": error.remedy})
-                else:
-                    on_message({"receipt": json.loads(to_json(receipt))})
-
-        browser.state.jobs = JobBoard(launch)
+        state = browser.state
+        state.jobs = make_board(launch_here(state), state.exports.remove)
         yield Workshop(platform=platform, browser=browser)
 
 
@@ -156,6 +148,40 @@ def test_a_retraining_is_that_of_the_step(workshop: Workshop) -> None:
         assert workshop.send("/work/retrain", **{**fields, **wrong}).status_code == 422
 
 
+def test_an_export_is_the_file_of_the_step(workshop: Workshop, tmp_path: Path) -> None:
+    assert "personal data" in workshop.browser.text("/work/export?version=2")
+    started = workshop.send("/work/export", version="2")
+    job = started.headers["location"]
+    page = workshop.wait(job)
+    assert f'href="{job}/file"' in page
+    receipt = workshop.browser.get(f"{job}?format=json").json()
+    answer = workshop.browser.get(f"{job}/file")
+    name = f'filename="{receipt["model"]}-2.version"'
+    assert name in answer.headers["content-disposition"]
+    assert sha256(answer.content).hexdigest() == receipt["sha256"]
+    assert len(answer.content) == receipt["bytes"]
+    assert f"{receipt['bytes']:,}".replace(",", " ") in text_of(page)
+    expected = export(workshop.platform, "2", tmp_path / "2.version")
+    names = ("version", "run_id", "rows", "revisions", "passport_digest")
+    assert [receipt[name] for name in names] == [getattr(expected, name) for name in names]
+    with ZipFile(BytesIO(answer.content)) as ours, ZipFile(tmp_path / "2.version") as theirs:
+        assert _members(ours) == _members(theirs)
+    [action] = list_actions(workshop.platform, limit=1)
+    assert (action.action, action.subject, action.state) == ("export", "version 2", "done")
+    assert receipt["sha256"] in action.outcome
+    # The next export takes the place of this one, also if it fails.
+    failed = workshop.wait(workshop.send("/work/export", version="99").headers["location"])
+    assert "99" in text_of(failed)
+    assert workshop.browser.get(f"{job}/file").status_code == 404
+    assert "no longer kept" in workshop.browser.get(job).text
+    assert workshop.browser.get("/jobs/0123456789abcdef/file").status_code == 404
+
+
+def _members(archive: ZipFile) -> dict[str, int]:
+    """The checksum of each member but the manifest, which names the instant of the export."""
+    return {member.filename: member.CRC for member in archive.infolist()[:-1]}
+
+
 def test_a_user_is_forgotten_and_named_nowhere(workshop: Workshop) -> None:
     with connect(workshop.platform.address) as connection:
         row = connection.execute("SELECT user_id FROM frozen.users LIMIT 1").fetchone()
@@ -214,7 +240,7 @@ def test_one_job_runs_at_a_time_and_is_shown(workshop: Workshop) -> None:
         may_end.wait(20)
         on_message({"receipt": comparison})
 
-    usual, workshop.browser.state.jobs = workshop.browser.state.jobs, JobBoard(launch)
+    usual, workshop.browser.state.jobs = workshop.browser.state.jobs, make_board(launch)
     started = workshop.send("/work/compare", version="1", other="2")
     page = workshop.browser.get(started.headers["location"]).text
     assert "data-progress" in page
@@ -248,7 +274,7 @@ def test_a_process_talks_by_lines_and_its_end_is_noticed() -> None:
         "import json, sys; order = json.load(sys.stdin)['order'];"
         "print(json.dumps({'line': order['subject']}), flush=True); sys.exit(9)"
     )
-    board = JobBoard(ChildProcesses({}, [sys.executable, "-c", script]).launch)
+    board = make_board(ChildProcesses({}, [sys.executable, "-c", script]).launch)
     job = board.start(JobOrder(kind="score", arguments={}, subject="x", who=""))
     with pytest.raises(JobRunning):
         board.start(JobOrder(kind="score", arguments={}, subject="y", who=""))
@@ -257,6 +283,31 @@ def test_a_process_talks_by_lines_and_its_end_is_noticed() -> None:
         sleep(0.02)
     assert list(job.lines) == ["x"]
     assert job.problem == "its process ended with code 9"
+
+
+def test_work_whose_process_is_gone_is_shown_as_interrupted(workshop: Workshop) -> None:
+    """Nobody can record the end of a process that the kernel kills: its lock is what is seen."""
+    address = workshop.platform.address
+    action = NewAction(job="0123456789abcde1", who="ada", action="score", subject="drop of x")
+    with connect(address, autocommit=True) as lives, console_actions.hold_work(lives, action.job):
+        console_actions.record_state(lives, action, "started")
+        [shown] = list_actions(workshop.platform, limit=1)
+        assert (shown.job, shown.state) == (action.job, "started")
+        lives.close()
+        end = monotonic() + 20
+        while list_actions(workshop.platform, limit=1)[0].state == "started":
+            assert monotonic() < end
+    [shown] = list_actions(workshop.platform, limit=1)
+    assert (shown.state, shown.ended_at) == ("interrupted", None)
+    page = workshop.browser.get("/work")
+    assert len(STATEMENTS) <= MAX_STATEMENTS
+    assert "score drop of x ada" in text_of(page.text)
+    assert "interrupted" in page.text
+    assert "interrupted" in workshop.browser.text(f"/jobs/{action.job}")
+    # A process that had only lost its connection records its end later, and this counts.
+    with connect(address, autocommit=True) as again:
+        console_actions.record_state(again, action, "done", "scored")
+    assert list_actions(workshop.platform, limit=1)[0].state == "done"
 
 
 def test_the_process_of_a_job_writes_messages(
@@ -274,6 +325,29 @@ def test_the_process_of_a_job_writes_messages(
     assert ended.value.code == StreamflowError.exit_code
     message = json.loads(capfd.readouterr().out)
     assert "no work with the name 'dance'" in message["problem"]
+    assert "unforeseen" not in message
+
+
+def test_an_error_that_nobody_foresaw_is_told_without_its_message(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message may quote a user."""
+    address = platform.settings.database_url
+    assert address is not None
+    flags = {"home": str(platform.home), "database_url": address.get_secret_value()}
+
+    def fail(*_: object) -> None:
+        raise ValueError("the key 7590-VHVEG")
+
+    monkeypatch.setattr(job_process, "do_work", fail)
+    order = JobOrder(kind="retrain", arguments={}, subject="", who="")
+    messages: list[Message] = []
+    assert not job_process._run(flags, order, messages.append)
+    message = messages[-1]
+    assert message["problem"] == "an unforeseen error (ValueError)"
+    assert message["unforeseen"].startswith("builtins.ValueError")
+    assert " in fail" in message["unforeseen"]
+    assert "7590-VHVEG" not in json.dumps(messages)
 
 
 def test_a_job_whose_packages_are_missing_says_which_extra_to_install(
@@ -317,7 +391,7 @@ def test_no_form_and_no_address_is_an_error_of_ours(
     draw = Random(20260731)
     browser = workshop.browser
     monkeypatch.setattr(service_pages, "doctor", lambda *_, **__: [])
-    browser.state.jobs = JobBoard(lambda *_: None)
+    browser.state.jobs = make_board(lambda *_: None)
     token = browser.token("/service")
     methods = [
         (route.path, method)

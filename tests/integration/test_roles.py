@@ -27,7 +27,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
 ) -> None:
     with connect(platform.login, autocommit=True) as connection:
         connection.execute(TO_0003)
-        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0019"):
+        with pytest.raises(NotMigrated, match="schema version 0003, this code needs 0021"):
             require_migrated(platform)
         planned = plan_migration(platform).changes
         assert [change.split(":")[0] for change in planned] == [
@@ -47,6 +47,7 @@ def test_an_installation_of_the_version_before_gets_what_the_dashboards_read(
             "fixed tables 0017",
             "fixed tables 0018",
             "fixed tables 0019",
+            "fixed tables 0021",
             "view streamflow.drop_overview of users, labels.churn_label",
         ]
         assert migrate(platform).changes == planned

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import unescape
 from threading import current_thread
 from typing import Any
@@ -17,8 +18,12 @@ import pytest
 import structlog
 
 from streamflow.console.app import create_app
+from streamflow.console.jobs import JobBoard, JobOrder, Launch, Message
 from streamflow.console.state import ConsoleState, open_state
+from streamflow.console.work import do_work
+from streamflow.errors import StreamflowError
 from streamflow.platform import Platform
+from streamflow.receipt import to_json
 from streamflow.web.active_keys import KeyRing
 
 STATEMENTS: list[str] = []
@@ -93,6 +98,27 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", bare)
 
 
+def make_board(launch: Launch, on_forgotten: Callable[[str], None] = lambda _: None) -> JobBoard:
+    """The jobs of a console whose log nobody reads."""
+    return JobBoard(launch, on_unforeseen=lambda *_: None, on_forgotten=on_forgotten)
+
+
+def launch_here(state: ConsoleState) -> Launch:
+    """Return what does the work of a job in this process: a process would take seconds to start."""
+
+    def launch(order: JobOrder, on_message: Callable[[Message], None]) -> None:
+        with state.acting() as opened:
+            writer = replace(opened, notify=lambda line: on_message({"line": line}))
+            try:
+                receipt = do_work(writer, order)
+            except StreamflowError as error:
+                on_message({"problem": error.message, "remedy": error.remedy})
+            else:
+                on_message({"receipt": json.loads(to_json(receipt))})
+
+    return launch
+
+
 @contextmanager
 def browsed(
     platform: Platform, keys: KeyRing | None = None, *, host: str = "127.0.0.1"
@@ -111,5 +137,5 @@ def browsed(
         processors=[write],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
     )
-    with counted_statements(), open_state(platform, keys) as state:
+    with counted_statements(), open_state(platform, keys, log) as state:
         yield Browser(app=create_app(state, log, host=host), state=state, log=lines)

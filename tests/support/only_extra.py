@@ -144,8 +144,9 @@ def build_application(name: str, platform: Any, closing: ExitStack) -> Any:
     from streamflow.console.state import open_state
     from streamflow.web.logs import open_log
 
-    state = closing.enter_context(open_state(platform, None))
-    return create_app(state, open_log("console", "info"), host="127.0.0.1")
+    log = open_log("console", "info")
+    state = closing.enter_context(open_state(platform, None, log))
+    return create_app(state, log, host="127.0.0.1")
 
 
 def run_commands(commands: Sequence[str]) -> dict[str, int]:

@@ -61,6 +61,14 @@ def test_the_default_has_the_14_features_of_the_reference_in_order() -> None:
             'signup_date = { type = "date", counter = true',
             "counter belongs to numbers",
         ),
+        ('tenure = "since"', 'tenure = "months"', "of a column of type 'date' is 'since'"),
+        ("counter = true, view", 'tenure = "since", view', "is 'days', 'months' or 'years'"),
+        ("counter = true, view", 'tenure = "months", view', "users.columns.signup_date says the"),
+        (
+            'user_is_senior    = { type = "bool"',
+            'user_is_senior = { type = "bool", tenure = "since"',
+            "tenure belongs to dates and numbers",
+        ),
         (', "No"], categorical = true', ', "No"]', "net_service"),
         ("skips_7d   ", "churn_label", "a feature cannot have the name of the label"),
         ("skips_7d   ", "as_of      ", "streamflow itself uses this name"),
@@ -140,6 +148,32 @@ def test_a_counter_is_known_and_changes_nothing_that_a_model_or_a_database_depen
                 t.columns for t in catalog.tables.values()
             ]
     assert "counter = true" in declaration(ours.tables["subscriptions"].columns["total_paid"])
+
+
+def test_the_tenure_changes_nothing_that_a_model_or_a_database_depends_on() -> None:
+    ours = load_catalog(None)
+    without = changed(', tenure = "since"', "")
+    assert (without.service, without.digest) == (ours.service, ours.digest)
+    assert list_model_facts(catalog_to_values(without)) == list_model_facts(catalog_to_values(ours))
+    assert "tenure" not in str(catalog_to_values(without))
+    again = parse_catalog(values_to_toml(catalog_to_values(ours)), origin="again")
+    assert again.tables["users"].columns["signup_date"].tenure == "since"
+
+
+def test_the_label_and_an_event_cannot_say_the_tenure() -> None:
+    since = 'type = "date", tenure = "since"'
+    without = TEXT.replace(', tenure = "since"', "")
+    label = f"[tables.labels.columns]\nsince = {{ {since} }}"
+    event = (
+        f'\n[events.visits]\ntime = "at"\n[events.visits.columns]\nat = {{ {since} }}'
+        '\n[events.visits.aggregates]\nvisits_30d = { count = "true", days = 30 }\n'
+    )
+    for text, message in (
+        (without.replace("[tables.labels.columns]", label), "the label cannot say the tenure"),
+        (without + event, "events.visits.columns.at: an event cannot say the tenure"),
+    ):
+        with pytest.raises(CatalogInvalid, match=message):
+            parse_catalog(text, origin="catalog.toml")
 
 
 def test_a_policy_of_serving_is_recorded_with_a_version_and_asks_nothing_of_a_database() -> None:

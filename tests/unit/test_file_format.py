@@ -34,7 +34,7 @@ skip_lines = 2
 def test_a_format_is_recorded_with_a_version_and_asks_nothing_of_a_database() -> None:
     ours = load_catalog(None)
     declared = 'signup_date = { type = "date", header = "Seit \\"wann\\"" }'
-    with_header = TEXT.replace('signup_date       = { type = "date" }', declared)
+    with_header = TEXT.replace('signup_date       = { type = "date", tenure = "since" }', declared)
     german = parse_catalog(with_header + GERMAN, origin="catalog.toml")
     assert german.headers("users")["signup_date"] == 'Seit "wann"'
     assert (german.service, german.digest) == (ours.service, ours.digest)

@@ -32,6 +32,7 @@ def find_contradictions(
         problems.append(f"entity: no table '{entity.table}'")
     problems += _check_label(label, tables)
     problems += _check_columns(entity, label, views, tables, events)
+    problems += _check_tenure(entity, label, tables, events)
     views_with_columns = set()
     for table in tables.values():
         for column in table.columns.values():
@@ -90,6 +91,31 @@ def _check_columns(
                 problems.append(f"{path}: table '{first_table}' has a feature '{name}' too")
             feature_tables.setdefault(name, table_name)
     return problems
+
+
+def _check_tenure(
+    entity: Entity,
+    label: Label,
+    tables: Mapping[str, Table],
+    events: Mapping[str, Events],
+) -> Iterator[str]:
+    """Report a tenure that is declared twice, or where it is not known of each scored user."""
+    first_path = ""
+    for table_name, table in tables.items():
+        for name, column in table.columns.items():
+            if column.tenure is None:
+                continue
+            path = column_path(table_name, name, events)
+            if first_path:
+                yield f"{path}: {first_path} says the tenure already"
+            elif table_name == label.table and table_name != entity.table:
+                yield f"{path}: the table of the label cannot say the tenure"
+            first_path = first_path or path
+    for table_name, declared in events.items():
+        for name, column in declared.columns.items():
+            if column.tenure is not None:
+                path = f"{section_of(table_name, events)}.columns.{name}"
+                yield f"{path}: an event cannot say the tenure; an aggregate can"
 
 
 def _check_feature(

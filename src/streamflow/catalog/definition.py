@@ -196,7 +196,7 @@ class Catalog(CatalogPart):
 
         `migrate` stores it, to see later whether the database fits the catalog.
         """
-        options: Any = {"__all__": {"counter", "default", "header", "words"}}
+        options: Any = {"__all__": {"counter", "default", "header", "tenure", "words"}}
         without_effect: Any = {
             "files": True,
             "views": {"__all__": {"max_age_days"}},

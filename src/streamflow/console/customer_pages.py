@@ -199,6 +199,7 @@ def _portfolio_page(state: ConsoleState, receipt: Portfolio, chosen_name: str) -
             "portfolio": receipt,
             "segment_tables": segment_tables,
             "chosen": chosen,
+            "has_tenure": any(segment.name == receipt.tenure for segment in receipt.segments),
             "chart": _draw_trend(state, receipt),
             "trust": write_trust(texts, receipt.trust, datetime.now(UTC)),
         },

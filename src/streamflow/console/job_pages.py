@@ -7,15 +7,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Path, Request, Response
+from fastapi.responses import FileResponse
 
 from streamflow.console import formats
 from streamflow.console.drop_tables import instant_cell
 from streamflow.console.evidence_tables import metric_cell
+from streamflow.console.exports import ExportFolder
 from streamflow.console.jobs import Job
 from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below
 from streamflow.console.state import ConsoleState
-from streamflow.console.tables import Cell, PageColumn, PageTable
+from streamflow.console.tables import Cell, PageColumn, PageTable, make_paging
 from streamflow.console.texts import Texts
 from streamflow.steps.upkeep.console_actions import ActionLine, find_action, list_actions
 
@@ -23,7 +25,7 @@ WORK_PAGE = "/work"
 ACTIONS_SHOWN = 25
 DIFFERENCES_SHOWN = 25  # of each level of two versions
 SECONDS_DECIMALS = 0
-STATE_TONES = {"done": "down", "failed": "up"}
+STATE_TONES = {"done": "down", "failed": "up", "interrupted": "up"}
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
 
@@ -42,6 +44,12 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
         visitor = state.require(request)
         return respond(request, state, visitor, _job_page(state, job_id))
 
+    @app.get("/jobs/{job_id}/file")
+    def job_file(request: Request, job_id: JobId) -> Response:
+        """Give the file that a job has exported."""
+        state.require(request, "admin")
+        return _give_file(state, job_id)
+
 
 def job_address(job_id: str) -> str:
     """Return the address of the page of a job."""
@@ -52,7 +60,6 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
     texts = state.texts
     with state.reading() as platform:
         actions = list_actions(platform, below=below, limit=ACTIONS_SHOWN)
-    is_full = len(actions) == ACTIONS_SHOWN
     running = state.jobs.find_running()
     return Page(
         template="work",
@@ -62,9 +69,7 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
         receipt=actions,
         values={
             "running": job_address(running.order.job_id) if running else "",
-            "below": below,
-            "after": str(actions[-1].number) if is_full else None,
-            "limit": ACTIONS_SHOWN,
+            **make_paging([action.number for action in actions], below, ACTIONS_SHOWN),
         },
     )
 
@@ -93,7 +98,7 @@ def _job_page(state: ConsoleState, job_id: str) -> Page:
     texts = state.texts
     job = state.jobs.find(job_id)
     if job is not None:
-        return _live_page(texts, job)
+        return _live_page(texts, job, state.exports)
     with state.reading() as platform:
         action = find_action(platform, job_id)
     if action is None:
@@ -108,7 +113,7 @@ def _job_page(state: ConsoleState, job_id: str) -> Page:
     )
 
 
-def _live_page(texts: Texts, job: Job) -> Page:
+def _live_page(texts: Texts, job: Job, exports: ExportFolder) -> Page:
     order = job.order
     # Read first: a job that ends meanwhile has its receipt only after this.
     is_running = job.is_running
@@ -131,8 +136,19 @@ def _live_page(texts: Texts, job: Job) -> Page:
             "seconds": formats.format_number(seconds, SECONDS_DECIMALS),
             "result": receipt,
             "lines": list(job.lines),
+            "has_file": exports.file_of(order.job_id).exists(),
         },
     )
+
+
+def _give_file(state: ConsoleState, job_id: str) -> Response:
+    """Give the file of a job, piece by piece. There is no page of a file that was removed."""
+    job = state.jobs.find(job_id)
+    file = state.exports.file_of(job_id)
+    if job is None or job.receipt is None or not file.exists():
+        raise HTTPException(status_code=404)
+    name = f"{job.receipt['model']}-{job.receipt['version']}.version"
+    return FileResponse(file, media_type="application/zip", filename=name)
 
 
 def _metrics_table(texts: Texts, receipt: Mapping[str, Any]) -> PageTable:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TextIO
 
-from streamflow.console.jobs import LOOK_AND_RETRY, JobOrder, Message
+from streamflow.console.jobs import LOOK_AND_RETRY, JobOrder, Message, describe_unforeseen
 from streamflow.console.work import do_work
 from streamflow.errors import StreamflowError
 from streamflow.packages import explain_missing_package
@@ -70,7 +70,8 @@ class ChildProcesses:
                 on_message(json.loads(line))
         self._running = None
         if process.returncode not in (0, StreamflowError.exit_code):
-            on_message({"problem": _describe_end(process.returncode), "remedy": LOOK_AND_RETRY})
+            end = _describe_end(process.returncode)
+            on_message({"problem": end, "remedy": LOOK_AND_RETRY, "unforeseen": end})
 
     def close(self) -> None:
         """End the process that is running; it has some seconds to record that it was ended."""
@@ -125,9 +126,11 @@ def _run(
     except ModuleNotFoundError as error:
         # The pages need fewer packages than the work that is started from them.
         explained = explain_missing_package(error, at_least="train")
-        if explained is None:
-            raise
-        send(_describe_problem(explained))
+        unexplained = describe_unforeseen(error)
+        send(unexplained if explained is None else _describe_problem(explained))
+        return False
+    except Exception as error:  # noqa: BLE001  # the console logs it
+        send(describe_unforeseen(error))
         return False
     except KeyboardInterrupt:
         send({"problem": "the console was stopped", "remedy": "Start it and the work again."})

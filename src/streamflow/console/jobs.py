@@ -6,14 +6,18 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from secrets import token_hex
 from threading import Lock, Thread
 from typing import Any
 
+from streamflow.web.logs import describe
+
 MAX_LINES = 200
 MAX_JOBS = 50
 JOB_ID_BYTES = 8
-LOOK_AND_RETRY = "The output of the console has the details. Then start the work again."
+NO_RESULT = dict.fromkeys(("problem", "unforeseen"), "its process gave no result")
+LOOK_AND_RETRY = "The log of the console has the details. Then start the work again."
 
 
 class JobRunning(Exception):
@@ -51,10 +55,20 @@ class JobOrder:
         return asdict(self)
 
 
-# A message of a job: {"line": text}, {"receipt": values}, or {"problem": text, "remedy": text}.
+# A message of a job: {"line": text}, {"receipt": values}, or {"problem": text, "remedy": text}. A
+# problem that nobody foresaw has "unforeseen", too: what the log says of it.
 Message = Mapping[str, Any]
 # Runs an order to its end, and passes each message on.
 Launch = Callable[[JobOrder, Callable[[Message], None]], None]
+
+
+def describe_unforeseen(error: Exception) -> Message:
+    """Return the message about an error that nobody foresaw. Its own text may name a user."""
+    return {
+        "problem": f"an unforeseen error ({type(error).__name__})",
+        "remedy": LOOK_AND_RETRY,
+        "unforeseen": describe(error),
+    }
 
 
 @dataclass(kw_only=True)
@@ -97,10 +111,20 @@ class JobBoard:
 
     Args:
         launch: runs an order to its end.
+        on_unforeseen: is called with an order whose work ended as nobody foresaw, and with the
+            types and code positions of the error.
+        on_forgotten: is called with the id of each job that is forgotten.
     """
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        on_unforeseen: Callable[[JobOrder, str], None],
+        on_forgotten: Callable[[str], None],
+    ) -> None:
         self._launch = launch
+        self._on_unforeseen = on_unforeseen
+        self._on_forgotten = on_forgotten
         self._jobs: dict[str, Job] = {}
         self._lock = Lock()
 
@@ -123,7 +147,7 @@ class JobBoard:
         with self._lock:
             self.require_idle()
             while len(self._jobs) >= MAX_JOBS:
-                del self._jobs[next(iter(self._jobs))]
+                self._forget(next(iter(self._jobs)))
             job = Job(order=order, started_at=datetime.now(UTC))
             self._jobs[order.job_id] = job
         Thread(target=self._run, args=(job,), name=f"job {order.kind}", daemon=True).start()
@@ -146,18 +170,28 @@ class JobBoard:
 
     def _drop_ended(self) -> None:
         """Drop the jobs that have ended and are not kept. The caller holds the lock."""
-        self._jobs = {
-            job_id: job for job_id, job in self._jobs.items() if job.is_running or job.is_kept
-        }
+        for job_id, job in list(self._jobs.items()):
+            if not job.is_running and not job.is_kept:
+                self._forget(job_id)
+
+    def _forget(self, job_id: str) -> None:
+        del self._jobs[job_id]
+        self._on_forgotten(job_id)
+
+    def _note(self, job: Job, message: Message) -> None:
+        """Take up a message of a job, and log what nobody foresaw."""
+        if "unforeseen" in message:
+            self._on_unforeseen(job.order, str(message["unforeseen"]))
+        job.note(message)
 
     def _run(self, job: Job) -> None:
         try:
-            self._launch(job.order, job.note)
-        except Exception as error:  # noqa: BLE001  # the page of the job shows it
-            job.note({"problem": f"{type(error).__name__}: {error}", "remedy": LOOK_AND_RETRY})
+            self._launch(job.order, partial(self._note, job))
+        except Exception as error:  # noqa: BLE001  # the page of the job and the log show it
+            self._note(job, describe_unforeseen(error))
         finally:
             if job.receipt is None and not job.problem:
-                job.note({"problem": "its process gave no result", "remedy": LOOK_AND_RETRY})
+                self._note(job, {**NO_RESULT, "remedy": LOOK_AND_RETRY})
             with self._lock:
                 job.ended_at = datetime.now(UTC)
                 self._drop_ended()

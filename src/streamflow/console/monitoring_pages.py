@@ -11,6 +11,7 @@ from streamflow.console.bar_charts import draw_bar_pairs
 from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below, Number
 from streamflow.console.state import ConsoleState
+from streamflow.console.tables import make_paging
 from streamflow.core.monitoring.report import concept_in_words, labels_in_words
 from streamflow.steps.monitoring.stored_reports import ReportRecord, list_reports, read_report
 
@@ -45,7 +46,6 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
     texts = state.texts
     with state.reading() as platform:
         receipt = list_reports(platform, below=below, limit=REPORTS_SHOWN)
-    is_full = len(receipt.reports) == REPORTS_SHOWN
     return Page(
         template="monitoring",
         title=texts.get("monitoring.title"),
@@ -56,9 +56,7 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
         ),
         receipt=receipt,
         values={
-            "below": below,
-            "after": str(receipt.reports[-1].id) if is_full else None,
-            "limit": REPORTS_SHOWN,
+            **make_paging([report.id for report in receipt.reports], below, REPORTS_SHOWN),
         },
     )
 

@@ -62,6 +62,8 @@ def make_environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # The templates are files of the package: no page has to look whether one has changed.
+        auto_reload=False,
     )
     functions = {
         "number": formats.format_number,

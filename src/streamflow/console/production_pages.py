@@ -12,7 +12,7 @@ from streamflow.console.evidence_tables import view_stored_evidence
 from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below, Number, parse_instant
 from streamflow.console.state import ConsoleState
-from streamflow.console.tables import Cell, PageColumn, PageTable
+from streamflow.console.tables import Cell, PageColumn, PageTable, make_paging
 from streamflow.console.texts import Texts
 from streamflow.core.promotion.ledger import Entry
 from streamflow.errors import VersionMissing
@@ -62,7 +62,6 @@ def _ledger_page(state: ConsoleState, below: int | None) -> Page:
     with state.reading() as platform:
         entries = read_newest_entries(platform, below=below, limit=ENTRIES_SHOWN)
         serving = _find_version_at(platform, NEWEST)
-    is_full = len(entries) == ENTRIES_SHOWN and entries[-1].seq > 1
     return Page(
         template="production",
         title=texts.get("production.title"),
@@ -72,9 +71,7 @@ def _ledger_page(state: ConsoleState, below: int | None) -> Page:
         values={
             "serving": serving,
             "entry_address": entry_address,
-            "below": below,
-            "after": str(entries[-1].seq) if is_full else None,
-            "limit": ENTRIES_SHOWN,
+            **make_paging([entry.seq for entry in entries], below, ENTRIES_SHOWN),
         },
     )
 

@@ -67,7 +67,13 @@ def serve_console(
             open_connection = partial(connect, platform.address, autocommit=True)
             keys = closing.enter_context(KeyRing(open_connection, log.warning).keep_reading())
         state = closing.enter_context(
-            open_state(platform, keys, find_flow_server=find_flow_server, processes=processes)
+            open_state(
+                platform,
+                keys,
+                log,
+                find_flow_server=find_flow_server,
+                processes=processes,
+            )
         )
         options = list_options(host, port, settings.log_level)
         run_one_process(create_app(state, log, host=host), options)

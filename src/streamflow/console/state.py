@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from fastapi import Request
+from structlog.typing import FilteringBoundLogger
 
+from streamflow.console.exports import ExportFolder
 from streamflow.console.form_numbers import FormNumbers
 from streamflow.console.job_process import ChildProcesses
-from streamflow.console.jobs import JobBoard
+from streamflow.console.jobs import JobBoard, JobOrder
 from streamflow.console.sessions import COOKIE, Sessions, Visitor, make_cookie, make_visitor
 from streamflow.console.texts import Texts, load_texts
 from streamflow.core.serving.api_keys import Scope
@@ -55,6 +58,7 @@ class ConsoleState:
     keys              the API keys; None where no key is required
     pool              connections of the console's own role, which can only read
     jobs              the long work that this console runs
+    exports           the files of exported versions
     find_flow_server  returns the address of the API of Prefect's server; empty: there is none
     """
 
@@ -63,6 +67,7 @@ class ConsoleState:
     sessions: Sessions
     pool: ConnectionPool
     jobs: JobBoard
+    exports: ExportFolder
     find_flow_server: Callable[[], str] = str
     texts: Texts = field(default_factory=load_texts)
     form_numbers: FormNumbers = field(default_factory=FormNumbers)
@@ -167,6 +172,7 @@ class ConsoleState:
 def open_state(
     platform: Platform,
     keys: KeyRing | None,
+    log: FilteringBoundLogger,
     *,
     find_flow_server: Callable[[], str] = str,
     processes: ChildProcesses | None = None,
@@ -176,6 +182,7 @@ def open_state(
     Args:
         platform: as the role of the console
         keys: the API keys; None where no key is required
+        log: gets a line about each job that ended as nobody foresaw
         find_flow_server: returns the address of the API of Prefect's server; empty: there is none
         processes: run the jobs; None: with no setting but those of the environment
     """
@@ -187,6 +194,9 @@ def open_state(
         )
         pool.open()
         closing.callback(pool.close)
+        exports = ExportFolder(platform.home)
+        exports.clear()
+        closing.callback(exports.clear)
         processes = processes or ChildProcesses({})
         closing.callback(processes.close)
         sessions = Sessions(hours=platform.settings.console_session_hours)
@@ -195,6 +205,23 @@ def open_state(
             keys=keys,
             sessions=sessions,
             pool=pool,
-            jobs=JobBoard(processes.launch),
+            jobs=_make_jobs(processes, exports, log),
+            exports=exports,
             find_flow_server=find_flow_server,
         )
+
+
+def _make_jobs(
+    processes: ChildProcesses,
+    exports: ExportFolder,
+    log: FilteringBoundLogger,
+) -> JobBoard:
+    return JobBoard(
+        processes.launch,
+        on_unforeseen=partial(_log_unforeseen, log),
+        on_forgotten=exports.remove,
+    )
+
+
+def _log_unforeseen(log: FilteringBoundLogger, order: JobOrder, description: str) -> None:
+    log.error("job", job=order.job_id, kind=order.kind, exception=description)

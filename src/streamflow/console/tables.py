@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
+from typing import Any
 
 # A spreadsheet takes a cell that begins like this for a formula, and would compute it.
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
@@ -93,6 +94,22 @@ def _csv_value(value: object) -> object:
     if isinstance(value, str) and value.startswith(FORMULA_SIGNS):
         return f"'{value}"
     return value
+
+
+def make_paging(numbers: Sequence[int], below: int | None, limit: int) -> dict[str, Any]:
+    """Return what the links below a list need.
+
+    Args:
+        numbers: those of the rows, the highest first
+        below: only rows with smaller numbers are listed; None: all
+        limit: how many rows a page has at most
+
+    >>> make_paging([9, 8], None, 2)
+    {'below': None, 'after': '8', 'limit': 2}
+    """
+    is_full = len(numbers) == limit and numbers[-1] > 1
+    last_number = str(numbers[-1]) if is_full else None
+    return {"below": below, "after": last_number, "limit": limit}
 
 
 def find_table(tables: Sequence[PageTable], name: str) -> PageTable | None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from streamflow.console import version_tables
 from streamflow.console.drop_tables import day_of, instant_cell, number_cell
 from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below, Number
 from streamflow.console.state import ConsoleState
-from streamflow.console.tables import Cell, PageColumn, PageTable
+from streamflow.console.tables import Cell, PageColumn, PageTable, make_paging
 from streamflow.console.texts import Texts
 from streamflow.console.version_tables import digest_cell
-from streamflow.errors import VersionMissing
 from streamflow.steps.versions.training_sets import (
     TrainingSetFacts,
     TrainingSetLine,
@@ -48,7 +47,6 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
     texts = state.texts
     with state.reading_versions() as platform:
         lines = list_training_sets(platform, below=below, limit=SETS_SHOWN)
-    is_full = len(lines) == SETS_SHOWN and lines[-1].version > 1
     return Page(
         template="training_sets",
         title=texts.get("training_sets.title"),
@@ -57,9 +55,7 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
         receipt=lines,
         values={
             "problems": [line for line in lines if line.problem],
-            "below": below,
-            "after": str(lines[-1].version) if is_full else None,
-            "limit": SETS_SHOWN,
+            **make_paging([line.version for line in lines], below, SETS_SHOWN),
         },
     )
 
@@ -67,10 +63,7 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
 def _set_page(state: ConsoleState, number: int) -> Page:
     texts = state.texts
     with state.reading_versions() as platform:
-        try:
-            record = read_training_set(platform, number)
-        except VersionMissing as exc:
-            raise HTTPException(status_code=404) from exc
+        record = read_training_set(platform, number)
     facts = record.line.facts
     tables: tuple[PageTable, ...] = ()
     if facts is not None:

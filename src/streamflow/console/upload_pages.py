@@ -22,6 +22,7 @@ from streamflow.console.state import ConsoleState
 from streamflow.core.data.counts import count_of
 from streamflow.steps.data.drop_upload import DropUpload, UploadReceipt
 from streamflow.steps.upkeep.console_actions import NewAction, record_work
+from streamflow.web.client_timeouts import give_body_time
 from streamflow.web.multipart import FormPart, MultipartMalformed, MultipartReader, find_boundary
 
 UPLOAD = "/upload"
@@ -105,8 +106,7 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
             line = state.texts.get("upload.too_large", bytes=limit)
             return problem_page(request, state, status=413, code="too_large", lines=[line])
         except (TimeoutError, ClientDisconnect):
-            seconds = state.platform.settings.api_client_limit
-            line = state.texts.get("upload.too_slow", seconds=f"{seconds:g}")
+            line = state.texts.get("upload.too_slow", **_write_time_limits(state))
             return problem_page(request, state, status=408, code="too_slow", lines=[line])
 
 
@@ -120,9 +120,17 @@ def _form_page(state: ConsoleState) -> Page:
             "form_number": state.form_numbers.give_out(),
             "inbox": settings.inbox,
             "limit": settings.console_max_upload,
-            "seconds": f"{settings.api_client_limit:g}",
+            **_write_time_limits(state),
         },
     )
+
+
+def _write_time_limits(state: ConsoleState) -> dict[str, str]:
+    settings = state.platform.settings
+    return {
+        "seconds": f"{settings.console_upload_limit:g}",
+        "pause": f"{settings.api_client_limit:g}",
+    }
 
 
 async def _take(request: Request, state: ConsoleState, visitor: Visitor) -> Response:
@@ -159,16 +167,19 @@ async def _read_body(request: Request, state: ConsoleState, reader: MultipartRea
     Raises:
         UploadTooLarge: it is larger than console_max_upload.
         MultipartMalformed: it is no form with files.
-        TimeoutError: it does not arrive within api_client_limit.
+        TimeoutError: it does not arrive within console_upload_limit, or nothing of it arrives for
+            the time of api_client_limit.
         ClientDisconnect: the browser is gone.
     """
     settings = state.platform.settings
-    deadline = asyncio.get_running_loop().time() + settings.api_client_limit
+    give_body_time(request.scope, settings.console_upload_limit)
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + settings.console_upload_limit
     pieces = aiter(request.stream())
     size = 0
     while True:
         # Only the waiting has a limit: a thread that writes a piece cannot be stopped.
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(min(deadline, clock.time() + settings.api_client_limit)):
             piece = await anext(pieces, None)
         if piece is None:
             break

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, Request, Response
 
 from streamflow.console import version_tables
 from streamflow.console.evidence_tables import view_stored_evidence
 from streamflow.console.pages import Page, respond
 from streamflow.console.requests import Below, Number
 from streamflow.console.state import ConsoleState
-from streamflow.console.tables import PageTable
+from streamflow.console.tables import PageTable, make_paging
 from streamflow.console.texts import Texts
-from streamflow.errors import VersionMissing
 from streamflow.steps.versions.version_record import VersionRecord, list_versions, read_version
 
 VERSIONS = "/versions"
@@ -38,7 +37,6 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
     texts = state.texts
     with state.reading_versions() as platform:
         versions = list_versions(platform, below=below, limit=VERSIONS_SHOWN)
-    is_full = len(versions) == VERSIONS_SHOWN and versions[-1].version > 1
     return Page(
         template="versions",
         title=texts.get("versions.title"),
@@ -47,9 +45,7 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
         receipt=versions,
         values={
             "model": state.platform.catalog.model,
-            "below": below,
-            "after": str(versions[-1].version) if is_full else None,
-            "limit": VERSIONS_SHOWN,
+            **make_paging([version.version for version in versions], below, VERSIONS_SHOWN),
         },
     )
 
@@ -57,10 +53,7 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
 def _version_page(state: ConsoleState, number: int) -> Page:
     texts = state.texts
     with state.reading_versions() as platform:
-        try:
-            record = read_version(platform, number)
-        except VersionMissing as exc:
-            raise HTTPException(status_code=404) from exc
+        record = read_version(platform, number)
     entry = record.gate_entry
     gate = view_stored_evidence(texts, entry.evidence) if entry else None
     gate_tables = (gate.conditions, gate.compared) if gate else ()

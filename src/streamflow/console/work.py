@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
+from streamflow.console.exports import ExportFolder
 from streamflow.console.jobs import JobOrder
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.instants import instant_of_day
@@ -13,8 +14,6 @@ from streamflow.errors import SettingsInvalid
 from streamflow.platform import Platform
 from streamflow.steps.stages.requester import Requester
 from streamflow.steps.upkeep.console_actions import NewAction, record_work
-
-Arguments = Mapping[str, Any]
 
 
 def do_work(platform: Platform, order: JobOrder) -> Any:
@@ -36,29 +35,31 @@ def do_work(platform: Platform, order: JobOrder) -> Any:
     return record_work(
         platform,
         action,
-        lambda: work(platform, order.arguments, requester),
+        lambda: work(platform, order, requester),
         describe,
     )
 
 
-def _reproduce(platform: Platform, arguments: Arguments, requester: Requester) -> Any:
+def _reproduce(platform: Platform, order: JobOrder, requester: Requester) -> Any:
     from streamflow.steps.versions.reproduce import reproduce
     from streamflow.steps.versions.reproductions import record_reproduction
 
-    receipt = reproduce(platform, str(arguments["version"]))
+    receipt = reproduce(platform, str(order.arguments["version"]))
     record_reproduction(platform, receipt, requester)
     return receipt
 
 
-def _compare(platform: Platform, arguments: Arguments, _: Requester) -> Any:
+def _compare(platform: Platform, order: JobOrder, _: Requester) -> Any:
     from streamflow.steps.versions.compare import compare
 
+    arguments = order.arguments
     return compare(platform, str(arguments["version"]), str(arguments["other"]))
 
 
-def _retrain(platform: Platform, arguments: Arguments, requester: Requester) -> Any:
+def _retrain(platform: Platform, order: JobOrder, requester: Requester) -> Any:
     from streamflow.steps.promotion.retrain import retrain
 
+    arguments = order.arguments
     return retrain(
         platform,
         label_lead=arguments["lead"],
@@ -73,10 +74,10 @@ def _describe_retraining(receipt: Any) -> str:
     return f"{receipt.decision}{version}: {receipt.why}"
 
 
-def _score(platform: Platform, arguments: Arguments, _: Requester) -> Any:
+def _score(platform: Platform, order: JobOrder, _: Requester) -> Any:
     from streamflow.steps.serving.score import score
 
-    day = instant_of_day(date.fromisoformat(arguments["day"]))
+    day = instant_of_day(date.fromisoformat(order.arguments["day"]))
     return score(platform, day, explain=True)
 
 
@@ -86,9 +87,10 @@ def _describe_scoring(receipt: Any) -> str:
     return f"{count_of(run.rows, 'row')} by version {run.version}, run {run.id}{news}"
 
 
-def _forget(platform: Platform, arguments: Arguments, requester: Requester) -> Any:
+def _forget(platform: Platform, order: JobOrder, requester: Requester) -> Any:
     from streamflow.steps.data.forget import forget
 
+    arguments = order.arguments
     return forget(platform, arguments["key"], why=arguments["why"], requester=requester)
 
 
@@ -99,11 +101,25 @@ def _describe_erasure(receipt: Any) -> str:
     return f"{rows}, {count_of(len(receipt.erased), 'frozen row')}"
 
 
-Work = Callable[[Platform, Arguments, Requester], Any]
+def _export(platform: Platform, order: JobOrder, _: Requester) -> Any:
+    from streamflow.steps.versions.export import export
+
+    folder = ExportFolder(platform.home)
+    folder.make_room()
+    return export(platform, str(order.arguments["version"]), folder.file_of(order.job_id))
+
+
+def _describe_export(receipt: Any) -> str:
+    size = count_of(receipt.bytes, "byte")
+    return f"{count_of(receipt.rows, 'frozen row')}, {size}, sha256 {receipt.sha256}"
+
+
+Work = Callable[[Platform, JobOrder, Requester], Any]
 WORK: Mapping[str, tuple[Work, Callable[[Any], str]]] = {
     "reproduce": (_reproduce, lambda receipt: receipt.result),
     "compare": (_compare, lambda receipt: receipt.summary),
     "retrain": (_retrain, _describe_retraining),
     "score": (_score, _describe_scoring),
+    "export": (_export, _describe_export),
     "forget": (_forget, _describe_erasure),
 }

@@ -27,6 +27,7 @@ MAX_VERSION = 2**31 - 2
 FORM_FIELDS: Mapping[str, Mapping[str, str]] = {
     "reproduce": {"version": ""},
     "compare": {"version": "", "other": ""},
+    "export": {"version": ""},
     "retrain": {"months": "1", "lead": "0", "why": "asked for"},
     "score": {"day": ""},
     "forget": {"key": "", "why": ""},
@@ -40,6 +41,7 @@ NUMBER_LIMITS = {
 COMMANDS = {
     "reproduce": "streamflow reproduce {version}",
     "compare": "streamflow compare {version} {other}",
+    "export": "streamflow export {version} FILE",
     "retrain": "streamflow retrain --months {months} --label-lead {lead}",
     "score": "streamflow score --as-of {day} --explain",
     "forget": "streamflow forget --why {why} -- {key}",
@@ -179,7 +181,7 @@ def _describe_subject(kind: str, arguments: Mapping[str, Any]) -> str:
     """Say what the work is about. A user is not named: the table of actions keeps no key."""
     if kind == "compare":
         return f"versions {arguments['version']} and {arguments['other']}"
-    if kind == "reproduce":
+    if kind in ("reproduce", "export"):
         return f"version {arguments['version']}"
     if kind == "score":
         return f"drop of {arguments['day']}"

@@ -37,6 +37,10 @@ RETRAINING = 7_590_006
 FORGETTING = 7_590_007
 # One process at a time delivers webhooks. Nobody waits for this lock.
 WEBHOOKS = 7_590_008
+# Held while work that was started from a page of the console goes on, so that everybody can see
+# whether its process still lives. It has two numbers: this one, and one that PostgreSQL computes
+# from the name of the job.
+CONSOLE_WORK = 7_590_009
 # One process at a time works on the registry of Feast, which has no lock itself. PostgreSQL
 # computes the number from the name.
 FEATURE_REGISTRY = "hashtextextended('streamflow.feast', 0)"

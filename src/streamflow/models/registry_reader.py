@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 
+# How many numbers an error lists. A registry may have thousands of versions.
+NUMBERS_SHOWN = 20
+
+
 class RegistryReader:
     """Reads the versions of one registered model.
 
@@ -82,9 +86,11 @@ class RegistryReader:
         """
         version = self.find_version(number)
         if version is None:
-            numbers = [str(existing.version) for existing in reversed(self.versions())]
+            newest = self.versions(limit=NUMBERS_SHOWN)
+            numbers = [str(existing.version) for existing in reversed(newest)]
+            listed = "the newest are" if len(numbers) == NUMBERS_SHOWN else "there are"
             raise VersionMissing(
-                f"{self._name} has no version {number}; there are: {', '.join(numbers) or 'none'}",
+                f"{self._name} has no version {number}; {listed}: {', '.join(numbers) or 'none'}",
                 version=number,
             )
         return version

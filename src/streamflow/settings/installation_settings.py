@@ -140,6 +140,13 @@ class InstallationSettings(BaseSettings):
         "the largest drop, in bytes, that can be uploaded on a page of the console",
         ge=1024,
     )
+    console_upload_limit: float = setting(
+        600.0,
+        "seconds that the upload of a drop on a page of the console may take; "
+        "no pause in it may be longer than api_client_limit",
+        gt=0,
+        le=86_400,
+    )
     prefect_port: int = port(4200, "Prefect's server in 'up'")
     mlflow_port: int = port(5000, "MLflow's server in 'up'")
     feast_port: int = port(6566, "Feast's server in 'up'")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 from psycopg.rows import class_row
 
+from streamflow.database.locks import CONSOLE_WORK
 from streamflow.database.sql_files import load_queries
 
 QUERIES = load_queries(__file__, "console_actions.sql")
@@ -27,7 +30,8 @@ class NewAction:
 class ActionLine:
     """Work that was started from a page, and how it ended.
 
-    state    started: it still runs, or it was interrupted; done; failed
+    state    started: it still runs; interrupted: it recorded no end, and its process is gone, or
+             the connection of its process was lost; done; failed
     outcome  in one line; empty before the end
     """
 
@@ -40,6 +44,18 @@ class ActionLine:
     ended_at: datetime | None
     state: str
     outcome: str
+
+
+@contextmanager
+def hold_work(connection: psycopg.Connection, job: str) -> Iterator[None]:
+    """Show during the block that the process of a job lives. PostgreSQL notices if it is killed."""
+    values = {"lock": CONSOLE_WORK, "job": job}
+    connection.execute(QUERIES["lock_work"], values)
+    try:
+        yield
+    finally:
+        if not connection.broken and not connection.closed:
+            connection.execute(QUERIES["unlock_work"], values)
 
 
 def record_state(
@@ -62,5 +78,5 @@ def newest_actions(
 ) -> list[ActionLine]:
     """Read the work that was started last, the newest first: all of it, or one job."""
     with connection.cursor(row_factory=class_row(ActionLine)) as cursor:
-        parameters = {"below": below, "job": job, "limit": limit}
+        parameters = {"below": below, "job": job, "limit": limit, "lock": CONSOLE_WORK}
         return cursor.execute(QUERIES["select_newest_actions"], parameters).fetchall()

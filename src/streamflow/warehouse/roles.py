@@ -15,7 +15,7 @@ from streamflow.errors import PermissionMissing
 QUERIES = load_queries(__file__, "roles.sql")
 
 # The newest script in migrations/versions.
-SCHEMA_VERSION = "0019"
+SCHEMA_VERSION = "0021"
 
 # The role of every command.
 WRITER = "streamflow_writer"

@@ -11,7 +11,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
+from streamflow.core.serving.segments import SegmentColumn
 from streamflow.database.sql_files import load_queries
+from streamflow.warehouse.segment_values import compose_category
 
 QUERIES = load_queries(__file__, "score_pages.sql")
 
@@ -70,7 +72,7 @@ class ListQuery:
     key: str
     key_type: str
     position: tuple[float, str]
-    segments: Mapping[str, Sequence[str]]
+    segments: Mapping[str, Sequence[SegmentColumn]]
     chosen: Mapping[str, str | None]
     least_change: float | None
     most_change: float | None
@@ -139,11 +141,11 @@ def _compose_list(query: ListQuery) -> sql.Composed:
     columns = []
     joins = []
     conditions: list[sql.Composable] = [sql.SQL("true")]
-    for number, (table, names) in enumerate(query.segments.items()):
+    for number, (table, table_columns) in enumerate(query.segments.items()):
         alias = sql.Identifier(f"t{number}")
-        columns += [sql.SQL("{}.{}").format(alias, sql.Identifier(name)) for name in names]
-        joins.append(_compose_lookup(query, table, names, alias))
-        for name in names:
+        joins.append(_compose_lookup(query, table, table_columns, alias))
+        for name in [column.name for column in table_columns]:
+            columns.append(sql.SQL("{}.{}").format(alias, sql.Identifier(name)))
             if name in query.chosen:
                 condition = sql.SQL("{}.{} IS NOT DISTINCT FROM {}")
                 value = sql.Placeholder(f"chosen_{name}")
@@ -181,14 +183,14 @@ LOOKUP = sql.SQL(
 def _compose_lookup(
     query: ListQuery,
     table: str,
-    names: Sequence[str],
+    columns: Sequence[SegmentColumn],
     alias: sql.Identifier,
 ) -> sql.Composed:
     """Compose the look-up of one user's segment columns in a frozen table."""
     return LOOKUP.format(
         columns=sql.SQL(", ").join(
-            sql.SQL("f.{column}::text AS {column}").format(column=sql.Identifier(name))
-            for name in names
+            sql.SQL("{} AS {}").format(compose_category(column), sql.Identifier(column.name))
+            for column in columns
         ),
         table=sql.Identifier("frozen", table),
         name=sql.Literal(table),

@@ -13,9 +13,15 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
+from streamflow.core.serving.segments import SegmentColumn
 from streamflow.database.sql_files import load_queries
+from streamflow.warehouse.segment_values import compose_category
 
 QUERIES = load_queries(__file__, "score_summaries.sql")
+
+# Probabilities are added up as whole numbers of this unit: a sum of floats depends on the order of
+# the rows, and so on PostgreSQL's plan.
+UNITS = 2**53
 
 # The rows are grouped by all columns at once, which reads them once. What is left are some
 # thousand groups, which are then added up for each column.
@@ -24,14 +30,14 @@ INSERT_SEGMENTS = sql.SQL(
     " (score_run, name, value, users, answered, expected, flagged)"
     " WITH joint AS MATERIALIZED ("
     "   SELECT {columns}, count(*) AS users, count(s.probability) AS answered,"
-    "          coalesce(sum(s.probability), 0) AS expected,"
+    "          coalesce(sum((s.probability * {units})::bigint), 0) AS expected,"
     "          count(*) FILTER (WHERE s.prediction = 1) AS flagged"
     "   FROM streamflow.score s"
     "   LEFT JOIN {table} f ON f.{key}::text = s.key"
     "     AND f.as_of = %(as_of)s AND f.revision = %(revision)s"
-    "   WHERE s.score_run = %(run)s GROUP BY {columns})"
+    "   WHERE s.score_run = %(run)s GROUP BY {numbers})"
     " SELECT %(run)s, category.name, category.value, sum(joint.users), sum(joint.answered),"
-    "        sum(joint.expected), sum(joint.flagged)"
+    "        sum(joint.expected)::double precision / {units}, sum(joint.flagged)"
     " FROM joint CROSS JOIN LATERAL (VALUES {categories}) AS category (name, value)"
     " GROUP BY category.name, category.value"
 )
@@ -100,17 +106,24 @@ def add_segments(
     connection: psycopg.Connection,
     run: int,
     source: FrozenSource,
-    columns: Sequence[str],
+    columns: Sequence[SegmentColumn],
 ) -> None:
     """Add up the rows of a scoring run for each category of some columns of a table."""
-    categories = [
-        sql.SQL("({}, joint.{}::text)").format(sql.Literal(name), sql.Identifier(name))
-        for name in columns
+    names = [column.name for column in columns]
+    selected = [
+        sql.SQL("{} AS {}").format(compose_category(column), sql.Identifier(column.name))
+        for column in columns
     ]
+    categories = [
+        sql.SQL("({}, joint.{})").format(sql.Literal(name), sql.Identifier(name)) for name in names
+    ]
+    numbers = [sql.SQL(str(number)) for number in range(1, len(columns) + 1)]
     statement = INSERT_SEGMENTS.format(
         table=sql.Identifier("frozen", source.table),
         key=sql.Identifier(source.key),
-        columns=sql.SQL(", ").join(sql.Identifier("f", name) for name in columns),
+        columns=sql.SQL(", ").join(selected),
+        numbers=sql.SQL(", ").join(numbers),
+        units=sql.Literal(UNITS),
         categories=sql.SQL(", ").join(categories),
     )
     values = {"run": run, "as_of": source.as_of, "revision": source.revision}
@@ -135,6 +148,11 @@ def add_outcome(
     )
     values = {"run": run, "as_of": source.as_of, "revision": source.revision}
     connection.execute(statement, values)
+
+
+def list_segment_names(connection: psycopg.Connection, run: int) -> set[str]:
+    """List the columns by which the rows of a scoring run are added up."""
+    return {name for (name,) in connection.execute(QUERIES["select_segment_names"], [run])}
 
 
 def read_segments(connection: psycopg.Connection, run: int) -> list[SegmentRow]:

@@ -22,6 +22,12 @@ FROM streamflow.score_outcome
 WHERE score_run = %s AND label_as_of = %s AND label_revision = %s
 LIMIT 1
 
+-- select_segment_names --
+-- The columns by which the rows of a scoring run are added up.
+SELECT DISTINCT name
+FROM streamflow.score_segment
+WHERE score_run = %s
+
 -- select_segments --
 -- The categories of a scoring run, those with the most expected churn first.
 SELECT name, value, users, answered, expected, flagged

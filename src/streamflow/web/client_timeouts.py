@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.events import TimerHandle
+from functools import partial
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # The connection is closed this much later than the time limit of a body (408), so that the client
 # first gets the answer that says so.
 EXTRA_S = 5.0
+# The extension of ASGI by which the application gives the body of one request more time.
+BODY_TIME = "streamflow.body_time"
+GIVE = "give"
 
 
 class ClientTimeoutProtocol(HttpToolsProtocol):
@@ -42,10 +47,18 @@ class ClientTimeoutProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._restart_receive_timer()
 
+    def on_headers_complete(self) -> None:
+        """Let the application give the body of this request more time."""
+        extensions = self.scope.get("extensions") or {}
+        functions: dict[object, object] = {GIVE: partial(self._give_body_time, self.scope)}
+        self.scope["extensions"] = {**extensions, BODY_TIME: functions}
+        super().on_headers_complete()
+
     def on_message_complete(self) -> None:
         """Stop the timer: the request is complete, and from now on the API needs the time."""
         super().on_message_complete()
         _cancel(self._receive_timer)
+        self._receive_timer = None
 
     def pause_writing(self) -> None:
         """Begin to wait for a client that does not read its answer.
@@ -67,13 +80,32 @@ class ClientTimeoutProtocol(HttpToolsProtocol):
         _cancel(self._send_timer)
 
     def _restart_receive_timer(self) -> None:
+        self._start_receive_timer(self.seconds)
+
+    def _give_body_time(self, scope: object, body_s: float) -> None:
+        """Restart the timer with a longer time, if it waits for the body of this request."""
+        if scope is self.scope and self._receive_timer is not None:
+            self._start_receive_timer(body_s + EXTRA_S)
+
+    def _start_receive_timer(self, seconds: float) -> None:
         _cancel(self._receive_timer)
-        self._receive_timer = self.loop.call_later(self.seconds, self.transport.close)
+        self._receive_timer = self.loop.call_later(seconds, self.transport.close)
 
 
 def _cancel(timer: TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()
+
+
+def give_body_time(scope: Scope, body_s: float) -> None:
+    """Let the body of one request take longer than that of all others, in seconds.
+
+    Call it only for somebody who may do this, and limit the time between two pieces. Without the
+    protocol of this module nothing limits the time of a body, so there is nothing to do.
+    """
+    functions = scope.get("extensions", {}).get(BODY_TIME)
+    if functions is not None:
+        functions[GIVE](body_s)
 
 
 def set_client_timeout(body_s: float) -> None:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.console_pages import make_board
 
 from streamflow.console import job_process
 from streamflow.console.job_process import ChildProcesses
@@ -51,16 +52,29 @@ def test_a_job_does_not_get_what_the_platform_of_the_console_sets(
             "import os, sys; sys.stdin.read(); os.kill(os.getpid(), 9)",
             "its process was ended by signal 9",
         ),
-        ("import sys; sys.stdin.read(); print('no message')", "JSONDecodeError"),
+        (
+            "import sys; sys.stdin.read(); print('no message of 7590-VHVEG')",
+            "an unforeseen error (JSONDecodeError)",
+        ),
     ],
 )
 def test_a_job_without_a_result_has_failed_and_says_what_to_do(script: str, problem: str) -> None:
-    job = JobBoard(ChildProcesses({}, [sys.executable, "-c", script]).launch).start(ORDER)
+    logged: list[tuple[str, str]] = []
+    board = JobBoard(
+        ChildProcesses({}, [sys.executable, "-c", script]).launch,
+        on_unforeseen=lambda order, description: logged.append((order.job_id, description)),
+        on_forgotten=lambda _: None,
+    )
+    job = board.start(ORDER)
     end = monotonic() + 20
     while job.is_running and monotonic() < end:
         sleep(0.01)
-    assert job.problem.startswith(problem)
+    assert job.problem == problem
     assert job.remedy == LOOK_AND_RETRY
+    [(job_id, description)] = logged
+    assert job_id == ORDER.job_id
+    assert "JSONDecodeError" in description or description == problem
+    assert "7590-VHVEG" not in description
 
 
 def test_what_a_called_program_prints_is_no_message(
@@ -88,7 +102,7 @@ def test_a_console_that_stops_ends_its_job(monkeypatch: pytest.MonkeyPatch) -> N
         'sys.stdin.read(); print(\'{"line": "ready"}\', flush=True); time.sleep(60)'
     )
     processes = ChildProcesses({}, [sys.executable, "-c", ignores_the_end])
-    job = JobBoard(processes.launch).start(ORDER)
+    job = make_board(processes.launch).start(ORDER)
     end = monotonic() + 20
     while not job.lines and monotonic() < end:
         sleep(0.01)
@@ -100,9 +114,12 @@ def test_a_console_that_stops_ends_its_job(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_work_of_a_console_that_stops_is_recorded_as_failed() -> None:
     states: list[tuple[str, str]] = []
-    connection = SimpleNamespace(
-        execute=lambda _, values: states.append((values["state"], values["outcome"]))
-    )
+
+    def execute(_: object, values: dict[str, str]) -> None:
+        if "state" in values:
+            states.append((values["state"], values["outcome"]))
+
+    connection = SimpleNamespace(execute=execute, broken=False, closed=False)
     platform: Any = SimpleNamespace(connection=connection, forget_lost_connection=lambda: None)
     action = NewAction(job="a", who="b", action="c", subject="d")
 
@@ -127,7 +144,7 @@ def test_no_receipt_of_a_job_stays_when_a_user_is_forgotten() -> None:
         while job.is_running and monotonic() < end:
             sleep(0.01)
 
-    board = JobBoard(launch)
+    board = make_board(launch)
     ended = board.start(replace(ORDER, job_id="1"))
     wait(ended)
     assert board.find("1") is ended

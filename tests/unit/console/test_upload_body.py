@@ -45,7 +45,9 @@ def messages(*values: dict[str, Any]) -> Receive:
 
 def read(receive: Receive) -> Pieces:
     reader: Any = Pieces()
-    settings = SimpleNamespace(api_client_limit=0.05, console_max_upload=12)
+    settings = SimpleNamespace(
+        api_client_limit=0.05, console_upload_limit=0.12, console_max_upload=12
+    )
     state: Any = SimpleNamespace(platform=SimpleNamespace(settings=settings))
     request = Request({"type": "http", "method": "POST", "headers": []}, receive)
     asyncio.run(upload_pages._read_body(request, state, reader))
@@ -56,6 +58,24 @@ def test_a_body_is_read_to_its_end() -> None:
     reader = read(messages(PIECE, {**PIECE, "more_body": False}))
     assert b"".join(reader.pieces) == b"1234512345"
     assert reader.is_finished
+
+
+@pytest.mark.parametrize(("pieces", "is_read"), [(2, True), (9, False)])
+def test_an_upload_may_be_slow_but_not_for_ever(pieces: int, *, is_read: bool) -> None:
+    """Each piece comes in time; all of them need longer than one of them may."""
+    waiting = [{**PIECE, "body": b"1"} for _ in range(pieces - 1)]
+    waiting.append({**PIECE, "body": b"1", "more_body": False})
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.035)
+        return waiting.pop(0)
+
+    if is_read:
+        assert read(receive).is_finished
+        return
+    with pytest.raises(TimeoutError):
+        read(receive)
+    assert waiting
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from streamflow.catalog import Aggregate, Catalog
 
 # Facts of a feature that no model reads, or that its name says already.
-UNREAD_FACTS = {"view", "counter", "words", "header"}
+UNREAD_FACTS = {"view", "counter", "tenure", "words", "header"}
 
 # The options of a table of events that hold one entry for each column.
 COLUMN_OPTIONS = ("columns", "aggregates")

@@ -166,6 +166,8 @@ def _list_uses(
         yield f"feature {column.view}:{name}"
     if column.counter:
         yield "counter for 'honesty'"
+    if column.tenure:
+        yield "tenure of a user"
     yield from (f"column {reader}" for reader in readers.get(name, ()) if reader != name)
 
 

@@ -29,6 +29,9 @@ HEAD = """\
 #                        there is no value or a value that is too old; without it, the request
 #                        is refused
 #            counter     a number that grows from drop to drop: `honesty` warns where it does not
+#            tenure      for how long somebody has been a user: "since" (a date), or "days",
+#                        "months" or "years" (a number). The console divides users by it. At most
+#                        one column of the catalog says it
 #            words       the name that people use for the column, in reasons;
 #                        without it, the column's name with spaces
 #            header      the column's name in its file; without it, its name in the catalog
@@ -43,6 +46,7 @@ HEAD = """\
 # - Is each feature known at the date of its drop? A column that becomes known only with the
 #   outcome must lose its view.
 # - Which numbers grow from drop to drop, such as months since the start? Give them counter = true.
+# - Which column says for how long somebody has been a user? Give it a tenure.
 # - Will each column keep its type, its categories and its bounds in later drops? Values that break
 #   them are refused.
 """

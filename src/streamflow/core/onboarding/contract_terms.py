@@ -30,6 +30,7 @@ COLUMN_PROPERTIES = {
     "view": "streamflowView",
     "categorical": "streamflowCategorical",
     "counter": "streamflowCounter",
+    "tenure": "streamflowTenure",
     "default": "streamflowDefault",
 }
 # Says that a snapshot computes the column by its `transformLogic`. Without it the file holds the

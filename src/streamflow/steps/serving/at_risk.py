@@ -188,7 +188,7 @@ def _make_query(
         key=entity.key,
         key_type=entity.type,
         position=(start.probability, start.key) if start else FIRST_POSITION,
-        segments={table: [column.name for column in group] for table, group in grouped},
+        segments={table: list(group) for table, group in grouped},
         chosen={name: value or None for name, value in chosen.segments.items()},
         least_change=least_change,
         most_change=most_change,

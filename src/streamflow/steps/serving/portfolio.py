@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from streamflow.core.serving.risk import value_at_risk
-from streamflow.core.serving.segments import list_segment_columns
+from streamflow.core.serving.segments import (
+    SegmentColumn,
+    find_tenure_column,
+    list_segment_columns,
+)
 from streamflow.errors import NothingScored
 from streamflow.platform import Platform
 from streamflow.steps.serving.trust import (
@@ -47,7 +51,10 @@ class Category:
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """The categories of one column, those with the most expected churn first."""
+    """The categories of one column, those with the most expected churn first.
+
+    The bands of the tenure stand in their own order.
+    """
 
     name: str
     label: str
@@ -79,7 +86,8 @@ class TrendPoint:
 class Portfolio:
     """The newest scored drop as a whole, by segment, and the scored drops before it.
 
-    trend  the oldest drop first
+    tenure  the column that says the tenure; None: the catalog declares none
+    trend   the oldest drop first
     """
 
     trust: Trust
@@ -88,6 +96,7 @@ class Portfolio:
     expected_share: float | None
     value_at_risk: float | None
     flagged: int
+    tenure: str | None
     segments: tuple[Segment, ...]
     trend: tuple[TrendPoint, ...]
 
@@ -110,6 +119,7 @@ def read_portfolio(platform: Platform) -> Portfolio:
     rows = read_segments(platform.connection, newest.id)
     runs = [drop.id for drop in reversed(drops)]
     shares = read_segment_shares(platform.connection, runs)
+    tenure = find_tenure_column(platform.catalog)
     return Portfolio(
         trust=make_trust(drops),
         kept_value=kept_value,
@@ -117,6 +127,7 @@ def read_portfolio(platform: Platform) -> Portfolio:
         expected_share=_share(newest.expected, newest.rows - newest.missing),
         value_at_risk=value_at_risk(newest.expected, kept_value),
         flagged=newest.flagged,
+        tenure=tenure.name if tenure else None,
         segments=_make_segments(platform, rows, runs, shares),
         trend=tuple(_make_point(drop) for drop in reversed(drops)),
     )
@@ -140,7 +151,7 @@ def _make_segments(
     segments = []
     for column in list_segment_columns(platform.catalog):
         categories = []
-        for row in rows:
+        for row in _sort_rows(column, rows):
             if row.name == column.name:
                 row_shares = tuple(shares.get((run, row.name, row.value)) for run in runs)
                 categories.append(_make_category(row, kept_value, row_shares))
@@ -148,6 +159,16 @@ def _make_segments(
             segment = Segment(name=column.name, label=column.label, categories=tuple(categories))
             segments.append(segment)
     return tuple(segments)
+
+
+def _sort_rows(column: SegmentColumn, rows: Sequence[SegmentRow]) -> Sequence[SegmentRow]:
+    """Return the rows in the order of the bands of the tenure, those without a band last."""
+    if column.tenure is None:
+        return rows
+    bands = column.values
+    return sorted(
+        rows, key=lambda row: bands.index(row.value) if row.value in bands else len(bands)
+    )
 
 
 def _make_category(

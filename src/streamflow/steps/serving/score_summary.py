@@ -21,14 +21,14 @@ DROPS_WITH_OUTCOME = 24
 def summarize(platform: Platform, task: ScoreTask, run: ScoreRun) -> None:
     """Add up a scored drop unless that is done, and count the outcomes of all scored drops.
 
-    A call that was interrupted is completed by the next one.
+    A call that was interrupted is completed by the next one. So is a drop that was added up before
+    the catalog declared one of its segment columns.
     """
     connection = platform.connection
-    if not score_summaries.has_summary(connection, run.id):
-        platform.notify("adding up the scores of each segment")
-        passport = task.record.passport
-        with connection.transaction():
-            _add_segments(platform, run)
+    passport = task.record.passport
+    with connection.transaction():
+        _add_segments(platform, run)
+        if not score_summaries.has_summary(connection, run.id):
             score_summaries.add_summary(
                 connection,
                 run.id,
@@ -39,10 +39,19 @@ def summarize(platform: Platform, task: ScoreTask, run: ScoreRun) -> None:
 
 
 def _add_segments(platform: Platform, run: ScoreRun) -> None:
-    """Add up the scores for each category of each segment column."""
+    """Add up the scores for each category of each segment column that is not added up yet."""
+    present_names = score_summaries.list_segment_names(platform.connection, run.id)
+    columns = [
+        column
+        for column in list_segment_columns(platform.catalog)
+        if column.name not in present_names
+    ]
+    if not columns:
+        return
+    platform.notify("adding up the scores of each segment")
     newest = frozen.revisions(platform.connection, known_at=run.known_at, last=run.as_of)
     revisions = {rev.table: rev.revision for rev in newest if rev.as_of == run.as_of}
-    columns = sorted(list_segment_columns(platform.catalog), key=lambda column: column.table)
+    columns.sort(key=lambda column: column.table)
     for table, table_columns in groupby(columns, key=lambda column: column.table):
         if table not in revisions:
             continue
@@ -52,8 +61,7 @@ def _add_segments(platform: Platform, run: ScoreRun) -> None:
             as_of=run.as_of,
             revision=revisions[table],
         )
-        names = [column.name for column in table_columns]
-        score_summaries.add_segments(platform.connection, run.id, source, names)
+        score_summaries.add_segments(platform.connection, run.id, source, list(table_columns))
 
 
 def count_outcomes(platform: Platform) -> None:

@@ -31,14 +31,16 @@ def record_work(
         describe: returns the outcome of a receipt in one line, without the key of a user
     """
     connection = platform.connection
-    console_actions.record_state(connection, action, "started")
-    try:
-        receipt = work()
-    except (Exception, KeyboardInterrupt) as error:
-        platform.forget_lost_connection()
-        console_actions.record_state(platform.connection, action, "failed", _describe_error(error))
-        raise
-    console_actions.record_state(connection, action, "done", describe(receipt))
+    with console_actions.hold_work(connection, action.job):
+        console_actions.record_state(connection, action, "started")
+        try:
+            receipt = work()
+        except (Exception, KeyboardInterrupt) as error:
+            platform.forget_lost_connection()
+            outcome = _describe_error(error)
+            console_actions.record_state(platform.connection, action, "failed", outcome)
+            raise
+        console_actions.record_state(connection, action, "done", describe(receipt))
     return receipt
 
 

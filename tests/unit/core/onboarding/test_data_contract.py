@@ -40,6 +40,7 @@ table = "payments"
 file = "Members.CSV"
 [tables.members.columns.joined]
 type = "date"
+tenure = "since"
 [tables.members.columns.fee]
 type = "float"
 min = 0.5
