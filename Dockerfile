@@ -1,5 +1,6 @@
 # One image for every service of ours: what differs is the command (compose.yaml).
-FROM python:3.11-slim AS build
+ARG PYTHON_IMAGE=python:3.11-slim
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 COPY requirements/installer.lock requirements/streamflow.lock requirements/
 RUN python -m venv /build/tools \
@@ -13,10 +14,10 @@ COPY sbom sbom
 RUN tools/bin/python -m hatchling build -t wheel >/dev/null \
  && tools/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt/streamflow/bin/python --no-deps dist/*.whl
 
-FROM python:3.11-slim
+FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="streamflow" \
       org.opencontainers.image.description="Churn predictions that can be audited, from monthly CSV drops" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="1.0.0" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /state streamflow \
  && install -d -o streamflow -g streamflow -m 0750 /state /state/artifacts /data /inbox \

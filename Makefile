@@ -7,9 +7,10 @@ USERS ?= 10000
 MONTHS ?= 2 6
 COMPOSE_SMOKE ?= $(SHARED)/tools/compose-smoke.sh
 BIN := .venv/bin
+SITE ?= build/site
 HELM ?= $(BIN)/helm
 
-.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages sbom wheel docs lock clean
+.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages pin-images version sbom wheel docs lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
@@ -22,12 +23,14 @@ help:
 	@echo "make lock    resolve the locks    make clean   remove .venv, build, dist, caches, .streamflow and .streamflow-demo"
 	@echo "make chart   render the chart for Kubernetes, and check it without a cluster"
 	@echo "make dashboards    build those of deploy/grafana anew"
-	@echo "make docs    build the documentation site in build/site and check its links"
-	@echo "make wheel   build the wheel in dist    make sbom    write the list of the software in it anew"
+	@echo "make docs    build the documentation of this version in build/site and check its links (SITE=folder of all versions)"
+	@echo "make wheel   build the wheel in dist    make version   copy the version to the files that repeat it"
+	@echo "make pin-images   write the digests of the base images into .env (needs Docker and a registry)"
+	@echo "make sbom    write the list of the software in the wheel anew"
 	@echo "make api-pages     copy the scripts of /docs and /redoc from their packages on npm (needs npm)"
 
 setup: .venv/installed
-.venv/installed: requirements/dev.lock requirements/installer.lock pyproject.toml
+.venv/installed: requirements/dev.lock requirements/installer.lock pyproject.toml src/streamflow/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "streamflow needs Python >= 3.11; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv  # also after half of it was made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
@@ -80,16 +83,18 @@ dashboards: setup
 	$(BIN)/python deploy/grafana/dashboards.py
 api-pages: setup
 	$(BIN)/python tools/refresh_api_pages.py
-	$(BIN)/python tools/write_sbom.py
-sbom: setup
-	$(BIN)/python tools/write_sbom.py
+	$(BIN)/python tools/write_version.py
+pin-images: setup
+	$(BIN)/python tools/pin_images.py
+version sbom: setup
+	$(BIN)/python tools/write_version.py
 wheel: setup
 	rm -f dist/*.whl
 	$(BIN)/python -m hatchling build -t wheel
 	sha256sum dist/*.whl
 docs: setup build/docs-env/installed
-	build/docs-env/bin/python tools/build_site.py
-	$(BIN)/python tools/check_site.py build/site
+	build/docs-env/bin/python tools/build_site.py $(SITE)
+	$(BIN)/python tools/check_site.py $(SITE)
 build/docs-env/installed: requirements/docs.lock
 	test -x build/docs-env/bin/python || $(BIN)/python -m venv --without-pip build/docs-env
 	$(BIN)/uv pip sync --quiet --python build/docs-env/bin/python --require-hashes requirements/docs.lock

@@ -1,12 +1,17 @@
-"""Build the documentation site in build/site: `make docs`.
+"""Build the documentation site of this version in build/site/VERSION: `make docs`.
 
 The pages are those of docs/, README.md as the first page, and the pages that stand beside it. They
 are copied to build/pages, where each link leads to the place that its target has in the site. A
 link to a source file becomes the path of the file, because the site has no source files.
+
+A site holds a folder for each version. `versions.json` lists them for the selector in the header of
+each page, and the first page lists them for people. A different folder, such as that of a web
+server with the earlier versions, can be named: `make docs SITE=/srv/docs`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,7 +22,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "build" / "pages"
-SITE = ROOT / "build" / "site"
+NEW_SITE = ROOT / "build" / "new-site"  # as zensical.toml says
+UNRELEASED = "unreleased"
+FIRST_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>streamflow: the documentation of each version</title>
+</head>
+<body>
+<h1>The documentation of each version of streamflow</h1>
+<ul>
+{items}
+</ul>
+</body>
+</html>
+"""
 FIRST_PAGES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -149,17 +170,55 @@ def write_pages() -> None:
             shutil.copyfile(ROOT / source, page)
 
 
-def main() -> int:
-    """Write the pages and build the site. Return the exit code of Zensical."""
+def name_version(changelog: str) -> str:
+    r"""Return the newest version of the changelog, or "unreleased" where it has later changes.
+
+    >>> name_version("## Unreleased\n\n## 1.0.0 (2026-11-27)\n")
+    '1.0.0'
+    >>> name_version("## Unreleased\n\n- New.\n\n## 1.0.0 (2026-11-27)\n")
+    'unreleased'
+    """
+    _, unreleased, newest = re.split(r"^## ", changelog, flags=re.MULTILINE)[:3]
+    _, _, changes = unreleased.partition("\n")
+    return UNRELEASED if changes.strip() else newest.split()[0]
+
+
+def list_versions(site: Path) -> list[str]:
+    """Return the versions that a site has a folder of: releases, the newest first."""
+    names = [path.parent.name for path in site.glob("*/index.html")]
+    releases = [name for name in names if re.fullmatch(r"\d+(\.\d+)*", name)]
+    releases.sort(key=lambda name: [int(part) for part in name.split(".")], reverse=True)
+    return releases + [name for name in names if name == UNRELEASED]
+
+
+def write_list(site: Path) -> None:
+    """Write the list of the versions, for the selector and as the first page of the site."""
+    names = list_versions(site)
+    entries: list[dict[str, object]] = [
+        {"version": name, "title": name, "aliases": ["latest"] if name == names[0] else []}
+        for name in names
+    ]
+    (site / "versions.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    items = "\n".join(f'<li><a href="{name}/index.html">{name}</a></li>' for name in names)
+    (site / "index.html").write_text(FIRST_PAGE.format(items=items), encoding="utf-8")
+
+
+def main(site: Path) -> int:
+    """Write the pages and build this version into the site. Return the exit code of Zensical."""
     write_pages()
-    shutil.rmtree(SITE, ignore_errors=True)
     zensical = Path(sys.executable).with_name("zensical")
     command = [str(zensical), "build", "--clean", "--config-file", str(ROOT / "zensical.toml")]
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     if code == 0:
-        print("to read it: python -m http.server --directory build/site 8600")
+        version = name_version((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+        shutil.rmtree(site / version, ignore_errors=True)
+        site.mkdir(parents=True, exist_ok=True)
+        (NEW_SITE / "404.html").unlink()  # its links begin at the root, where no version is
+        shutil.move(NEW_SITE, site / version)
+        write_list(site)
+        print(f"built {version}; to read it: python -m http.server --directory {site} 8600")
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(sys.argv[1]).resolve()))

@@ -1,7 +1,8 @@
 """Check the links of the documentation site: each leads to a file and a heading of the site.
 
-It also checks that no page loads anything from a different host, and that the search knows each
-page. `make docs` runs it after the build.
+It also checks that no page loads anything from a different host, that the search of a version knows
+each of its pages, and that the list of the versions is complete. `make docs` runs it after the
+build.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from urllib.parse import unquote, urlsplit
 
 # Attribute -> the elements whose attribute loads something when a person opens the page.
 LOADING = {"src": None, "href": ("link",)}
-NOT_IN_SEARCH = {"404.html"}
 
 
 @dataclass
@@ -65,11 +65,23 @@ def find_faults(site: Path) -> Iterator[str]:
         for address in (*page.links, *page.loaded):
             if not _is_good(address, path, pages, site):
                 yield f"{name}: {address} leads nowhere"
-    known = {item["location"].partition("#")[0] for item in _read_search(site)}
+    folders = {path.parent for path in site.glob("*/search.json")}
+    for folder in sorted(folders):
+        yield from _find_unknown_pages(folder, pages)
+    listed = {entry["version"] for entry in json.loads((site / "versions.json").read_text())}
+    for name in sorted(listed ^ {folder.name for folder in folders}):
+        yield f"versions.json: {name} has no folder, or is not listed"
+
+
+def _find_unknown_pages(folder: Path, pages: dict[Path, Page]) -> Iterator[str]:
+    """Yield a sentence for each page of a version that its search does not know."""
+    items = json.loads((folder / "search.json").read_text())["items"]
+    known = {item["location"].partition("#")[0] for item in items}
     for path in pages:
-        location = path.relative_to(site).as_posix()
-        if location not in known | NOT_IN_SEARCH:
-            yield f"{location}: the search does not know it"
+        if path.is_relative_to(folder):
+            location = path.relative_to(folder).as_posix()
+            if location not in known:
+                yield f"{folder.name}/{location}: the search does not know it"
 
 
 def _is_good(address: str, path: Path, pages: dict[Path, Page], site: Path) -> bool:
@@ -84,12 +96,6 @@ def _is_good(address: str, path: Path, pages: dict[Path, Page], site: Path) -> b
     if not target.exists():
         return False
     return not parts.fragment or unquote(parts.fragment) in pages[target].ids
-
-
-def _read_search(site: Path) -> list[dict[str, str]]:
-    """Return the sections that the search knows."""
-    items: list[dict[str, str]] = json.loads((site / "search.json").read_text())["items"]
-    return items
 
 
 def main(site: Path) -> int:

@@ -1,4 +1,4 @@
-"""Write the list of the third-party software that the wheel contains: `make sbom`.
+"""The list of the third-party software that the wheel contains: `make sbom` writes it.
 
 The list is a CycloneDX document (SBOM). The wheel carries it in `.dist-info/sboms/`, as PEP 770
 says. It has no time and no random number, so the same sources give the same bytes.
@@ -21,10 +21,10 @@ SBOM = ROOT / "sbom" / "streamflow-churn.cdx.json"
 LICENSES = {"swagger-ui-dist": "Apache-2.0", "redoc": "MIT"}
 
 
-def build_sbom() -> dict[str, Any]:
-    """Return the document: this package, the scripts in it, and the files of each."""
+def build_sbom(version: str) -> dict[str, Any]:
+    """Return the document: this package of a version, the scripts in it, and their files."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    own = _describe_component("pypi", project["name"], project["version"], project["license"])
+    own = _describe_component("pypi", project["name"], version, project["license"])
     components = [_describe_package(package) for package in PACKAGES]
     return {
         "bomFormat": "CycloneDX",
@@ -71,10 +71,6 @@ def _describe_file(name: str) -> dict[str, Any]:
     }
 
 
-def format_sbom() -> str:
+def format_sbom(version: str) -> str:
     """Return the document as text."""
-    return json.dumps(build_sbom(), indent=2) + "\n"
-
-
-if __name__ == "__main__":
-    SBOM.write_text(format_sbom(), encoding="utf-8")
+    return json.dumps(build_sbom(version), indent=2) + "\n"

@@ -11,7 +11,7 @@ What is public stands in `__all__`, and with its types in `__init__.pyi`. Each n
 it is first used. Everything else is private.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 __all__ = ["Installation", "StreamflowError", "__version__", "errors", "open", "simulate"]
 

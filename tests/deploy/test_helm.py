@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from typer.testing import CliRunner
 from yamllint import linter
 from yamllint.config import YamlLintConfig
 
+import streamflow
 from streamflow.cli.app import app
 from streamflow.errors import SettingsInvalid
 from streamflow.services.programs import PROGRAMS_BY_NAME
@@ -215,9 +215,7 @@ def test_each_value_is_in_the_schema_and_has_a_default() -> None:
 
 def test_the_chart_has_the_version_of_the_package() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        version = tomllib.load(file)["project"]["version"]
-    assert (chart["version"], chart["appVersion"]) == (version, version)
+    assert {chart["version"], chart["appVersion"]} == {streamflow.__version__}
     assert chart["kubeVersion"] == f">={KUBERNETES_VERSIONS[0]}.0-0"
 
 
@@ -577,3 +575,35 @@ def test_the_database_is_migrated_before_anything_else_by_what_exists_already(
     assert {name: pod.variables[name] for name in names} == {
         name: value for name, value in mlflow.items() if name.startswith(("STREAMFLOW_", "PG"))
     }
+
+
+def test_the_key_that_signs_goes_to_those_who_promote_and_the_public_keys_to_all(
+    minimal: Rendered,
+) -> None:
+    """The settings are read as a container reads them."""
+    rendered = template(
+        MINIMAL,
+        signing__keySecret={"name": "private", "key": "a.pem"},
+        signing__trustedConfigMap={"name": "public", "key": "b.pem"},
+    )
+    signing, trusted = "/etc/streamflow/signing/a.pem", "/etc/streamflow/trusted/b.pem"
+    for service, pod in rendered.pods.items():
+        volumes = {volume["name"]: volume for volume in pod.spec["volumes"]}
+        mounts = {mount["name"]: mount for mount in pod.container["volumeMounts"]}
+        assert pod.variables["STREAMFLOW_TRUSTED_KEYS"] == trusted
+        assert volumes["trusted"]["configMap"] == {"name": "public"}
+        assert mounts["trusted"]["mountPath"] == "/etc/streamflow/trusted"
+        promotes = service in {"prefect", "console"}
+        assert pod.variables.get("STREAMFLOW_SIGNING_KEY") == (signing if promotes else None)
+        assert ("signing" in volumes, "signing" in mounts) == (promotes, promotes)
+        if promotes:
+            assert volumes["signing"]["secret"] == {
+                "secretName": "private",
+                "defaultMode": 0o440,
+                "items": [{"key": "a.pem", "path": "a.pem"}],
+            }
+            assert mounts["signing"]["readOnly"] is True
+    for pod in minimal.pods.values():
+        names = {volume["name"] for volume in pod.spec["volumes"]}
+        assert not names & {"signing", "trusted"}
+        assert not {"STREAMFLOW_SIGNING_KEY", "STREAMFLOW_TRUSTED_KEYS"} & pod.variables.keys()

@@ -9,9 +9,10 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import date
 from email.parser import HeaderParser
 from hashlib import sha256
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -71,10 +72,22 @@ def test_the_wheel_has_a_list_of_the_software_in_it_and_the_licences(wheel: Path
     assert {Path(name).name for name in names} >= {"LICENSE", "redoc.LICENSE", "swagger-ui.LICENSE"}
 
 
-def test_the_list_of_software_is_that_of_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_file_that_repeats_the_version_has_that_of_the_sources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So has the list of the software in the wheel, with the digests of its files."""
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    tool = runpy.run_path(str(ROOT / "tools" / "write_sbom.py"))
-    assert tool["SBOM"].read_text(encoding="utf-8") == tool["format_sbom"](), "run 'make sbom'"
+    tool = runpy.run_path(str(ROOT / "tools" / "write_version.py"))
+    assert tool["read_version"]() == streamflow.__version__ == version(DISTRIBUTION)
+    assert tool["find_outdated"]() == [], "run 'make version'"
+
+
+def test_the_changelog_has_the_version_with_its_day() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased, newest = re.findall(r"^## (.*)$", text, flags=re.MULTILINE)[:2]
+    assert unreleased == "Unreleased"
+    number, day = re.fullmatch(r"(\S+) \((\S+)\)", newest).groups()  # type: ignore[union-attr]
+    assert (number, date.fromisoformat(day).isoformat()) == (streamflow.__version__, day)
 
 
 def test_the_wheel_says_its_name_its_version_and_its_extras(wheel: Path) -> None:

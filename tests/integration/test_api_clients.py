@@ -39,6 +39,7 @@ from streamflow.platform import Platform
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.serving.api_keys import create_key
 
+ROOT = Path(__file__).parents[2]
 KEY = "7590-VHVEG"
 NOBODY = "nobody"
 MODEL = "streamflow_churn"
@@ -278,7 +279,7 @@ def test_a_generated_python_client_calls_every_operation(
     api: Served, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("python_client")
-    generated = generate_python_client(api.document, folder, "generated_client")
+    generated = generate_python_client(api.document, folder, "churn_client")
     # The API ends an idle connection after CLIENT_LIMIT_S.
     limits = httpx.Limits(max_keepalive_connections=0)
     options = {"base_url": api.base, "httpx_args": {"limits": limits}, "timeout": 60}
@@ -289,7 +290,7 @@ def test_a_generated_python_client_calls_every_operation(
         answers = {}
         for operation, _, path, described in api.operations():
             group = described["tags"][0].replace(" ", "_")
-            module = importlib.import_module(f"generated_client.api.{group}.{operation}")
+            module = importlib.import_module(f"churn_client.api.{group}.{operation}")
             given: dict[str, Any] = parameters_of(path)
             if operation in BODIES:
                 body = inspect.signature(module.sync_detailed).parameters["body"].annotation
@@ -300,13 +301,24 @@ def test_a_generated_python_client_calls_every_operation(
             if not isinstance(parsed, str):
                 assert parsed.to_dict() == json.loads(answer.content), operation
             answers[operation] = parsed
-        predict = importlib.import_module("generated_client.api.predictions.predict")
-        body = importlib.import_module("generated_client.models").KeyRequest
+        predict = importlib.import_module("churn_client.api.predictions.predict")
+        body = importlib.import_module("churn_client.models").KeyRequest
         unknown = predict.sync(client=client, body=body(user_id=NOBODY))
         refused = predict.sync(client=stranger, body=body(user_id=KEY))
+        run_page(api)
     assert answers["predict"].features_used.monthly_fee == 29.85
     assert answers["infer"].outputs[1].data == [answers["predict"].probability]
     assert (unknown.code, refused.code) == ("entity_unknown", "unauthorized")
+
+
+def run_page(api: Served) -> None:
+    """Run the Python of the page clients.md with the client that was generated."""
+    page = (ROOT / "docs" / "how-to" / "clients.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {"key": api.key}
+    exec(code.replace("http://localhost:8000", api.base), names)  # noqa: S102 - our own page
+    names["client"].get_httpx_client().close()
+    assert names["answer"].user_id == KEY
 
 
 def test_a_generated_typescript_client_calls_every_operation(api: Served, tmp_path: Path) -> None:

@@ -50,10 +50,23 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(
         monkeypatch.setenv(name, value)
     names: dict[str, Any] = {}
     with mpl.rc_context({"backend": "Agg", "figure.dpi": 40}):
-        monkeypatch.setattr(plt, "show", plt.close)  # nobody looks at the figures
+        figures: list[str] = []
+
+        def look() -> None:
+            """Note what is on the x axis of a figure, in the place of a person who looks at it."""
+            axes = plt.gca()
+            assert axes.has_data()
+            figures.append(axes.get_xlabel())
+            plt.close()
+
+        monkeypatch.setattr(plt, "show", look)
         shown = [_run_cell(cell, names) for cell in _read_cells()]
+    unit = names["reasons"].explanation.unit
+    assert figures == ["monthly fee", "AUC on the hold-out", f"what the feature adds ({unit})"]
     tables = [text for text in shown if "<table" in text]
     assert len(tables) >= 12
     assert names["rebuilt"].result == "identical"
     assert len(names["trained"]) == 3
+    assert set(names["verdicts"]) == set(names["trained"])
+    assert names["user"] == names["answers"][names["rows"].key][0]
     assert names["drift"].model == names["reasons"].model

@@ -5,6 +5,7 @@ Needs Zensical, which `make docs` installs in an environment of its own.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +17,21 @@ PYTHON = ROOT / "build" / "docs-env" / "bin" / "python"
 
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="Zensical is not installed: run 'make docs'")
-def test_the_site_is_built_without_a_fault() -> None:
+def test_the_site_is_built_without_a_fault(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    earlier = site / "0.9.0"  # a version that was built before
+    earlier.mkdir(parents=True)
+    (earlier / "index.html").write_text("<p></p>")
+    (earlier / "search.json").write_text('{"items": [{"location": "index.html"}]}')
     built = subprocess.run(
-        [PYTHON, ROOT / "tools" / "build_site.py"], capture_output=True, text=True, check=False
+        [PYTHON, ROOT / "tools" / "build_site.py", site],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert built.returncode == 0, built.stdout + built.stderr
-    site = ROOT / "build" / "site"
+    new, old = json.loads((site / "versions.json").read_text(encoding="utf-8"))
+    assert (new["aliases"], old["version"], old["aliases"]) == (["latest"], "0.9.0", [])
     checked = subprocess.run(
         [sys.executable, ROOT / "tools" / "check_site.py", site],
         capture_output=True,
@@ -35,4 +45,4 @@ def test_the_site_is_built_without_a_fault() -> None:
     unread = [path.name for path, text in pages.items() if "\n- <" in text]
     assert unread == []
     pictures = {path.name for path in (ROOT / "docs" / "images").iterdir()}
-    assert {path.name for path in (site / "images").iterdir()} == pictures
+    assert {path.name for path in (site / new["version"] / "images").iterdir()} == pictures

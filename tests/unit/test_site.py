@@ -70,18 +70,38 @@ def test_links_lead_to_the_place_that_their_target_has_in_the_site(
 def test_each_fault_of_a_site_is_found(
     tools: tuple[ModuleType, ModuleType], tmp_path: Path
 ) -> None:
-    (tmp_path / "a.html").write_text(
+    (tmp_path / "index.html").write_text('<a href="1.0.0/a.html#x">1.0.0</a>')
+    versions = [{"version": "1.0.0"}, {"version": "0.9.0"}]
+    (tmp_path / "versions.json").write_text(json.dumps(versions))
+    folder = tmp_path / "1.0.0"
+    folder.mkdir()
+    (folder / "a.html").write_text(
         '<h1 id="x"></h1><a href="b.html#y">y</a><a href="#x">x</a><a href="c.html">c</a>'
         '<a href="https://example.com">e</a><img src="p.png">'
         '<script src="https://example.com/s.js"></script>'
     )
-    (tmp_path / "b.html").write_text("<p></p>")
+    (folder / "b.html").write_text("<p></p>")
     search = {"items": [{"location": "a.html#x"}]}
-    (tmp_path / "search.json").write_text(json.dumps(search))
+    (folder / "search.json").write_text(json.dumps(search))
     assert set(tools[1].find_faults(tmp_path)) == {
-        "a.html: b.html#y leads nowhere",
-        "a.html: c.html leads nowhere",
-        "a.html: p.png leads nowhere",
-        "a.html: it loads https://example.com/s.js from a different host",
-        "b.html: the search does not know it",
+        "1.0.0/a.html: b.html#y leads nowhere",
+        "1.0.0/a.html: c.html leads nowhere",
+        "1.0.0/a.html: p.png leads nowhere",
+        "1.0.0/a.html: it loads https://example.com/s.js from a different host",
+        "1.0.0/b.html: the search does not know it",
+        "versions.json: 0.9.0 has no folder, or is not listed",
     }
+
+
+def test_the_versions_of_a_site_are_listed_with_the_newest_release_first(
+    tools: tuple[ModuleType, ModuleType], tmp_path: Path
+) -> None:
+    for name in ("1.9.0", "1.10.0", "unreleased", "images"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text("<p></p>")
+    tools[0].write_list(tmp_path)
+    entries = json.loads((tmp_path / "versions.json").read_text(encoding="utf-8"))
+    assert [entry["version"] for entry in entries] == ["1.10.0", "1.9.0", "unreleased"]
+    assert [entry["aliases"] for entry in entries] == [["latest"], [], []]
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert page.index("1.10.0/index.html") < page.index("1.9.0/index.html")

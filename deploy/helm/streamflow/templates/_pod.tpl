@@ -14,6 +14,9 @@ STREAMFLOW_MLFLOW_DATABASE: {{ .Values.postgresql.mlflowDatabase | quote }}
 {{- if .Values.catalog.configMap }}
 STREAMFLOW_CATALOG: /etc/streamflow/catalog/{{ .Values.catalog.key }}
 {{- end }}
+{{- if .Values.signing.trustedConfigMap.name }}
+STREAMFLOW_TRUSTED_KEYS: /etc/streamflow/trusted/{{ .Values.signing.trustedConfigMap.key }}
+{{- end }}
 {{- range $name, $value := .Values.settings }}
 {{- /* A number goes through JSON: else Helm writes 1048576 as 1.048576e+06. */}}
 STREAMFLOW_{{ upper $name }}: {{ kindIs "string" $value | ternary $value ($value | toJson) | quote }}
@@ -79,11 +82,16 @@ livenessProbe:
      grace        seconds from SIGTERM to SIGKILL
      variablesOf  an existing secret whose keys become variables
      knowsAddress whether POD_IP is set
+     promotes     whether it gets the key that signs versions
      restart      restartPolicy of the job */}}
 {{- define "streamflow.pod" -}}
 {{- $values := .root.Values -}}
 {{- $common := include "streamflow.commonVariables" .root | fromYaml -}}
 {{- $variables := merge (.variables | default "" | fromYaml) $common -}}
+{{- $signs := and .promotes $values.signing.keySecret.name -}}
+{{- if $signs -}}
+{{- $_ := set $variables "STREAMFLOW_SIGNING_KEY" (printf "/etc/streamflow/signing/%s" $values.signing.keySecret.key) -}}
+{{- end -}}
 automountServiceAccountToken: false
 {{- with $values.serviceAccountName }}
 serviceAccountName: {{ . }}
@@ -197,6 +205,12 @@ containers:
       {{- if $values.postgresql.caSecret.name }}
       - {name: ca, mountPath: /etc/streamflow/ca, readOnly: true}
       {{- end }}
+      {{- if $signs }}
+      - {name: signing, mountPath: /etc/streamflow/signing, readOnly: true}
+      {{- end }}
+      {{- if $values.signing.trustedConfigMap.name }}
+      - {name: trusted, mountPath: /etc/streamflow/trusted, readOnly: true}
+      {{- end }}
 volumes:
   - name: tmp
     emptyDir: {}
@@ -226,6 +240,19 @@ volumes:
   - name: ca
     secret:
       secretName: {{ $values.postgresql.caSecret.name }}
+  {{- end }}
+  {{- if $signs }}
+  - name: signing
+    secret:
+      secretName: {{ $values.signing.keySecret.name }}
+      defaultMode: 0440  # the group of the pod reads it, and nobody else
+      items:
+        - {key: {{ $values.signing.keySecret.key }}, path: {{ $values.signing.keySecret.key }}}
+  {{- end }}
+  {{- if $values.signing.trustedConfigMap.name }}
+  - name: trusted
+    configMap:
+      name: {{ $values.signing.trustedConfigMap.name }}
   {{- end }}
 {{- end -}}
 
