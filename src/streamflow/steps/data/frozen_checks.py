@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from streamflow.core.data.counts import count_of
-from streamflow.core.data.digest import Digester, TableDigest
+from streamflow.core.data.digest import BUCKET, Digester, TableDigest
 from streamflow.core.training.training_set import describe_revision
 from streamflow.errors import SnapshotDamaged, SnapshotMissing
 from streamflow.platform import Platform
@@ -169,7 +169,7 @@ def _digest_revision(
         revision.as_of,
         revision.revision,
     ):
-        digester.update(rows)
+        digester.update(rows, rows[BUCKET])
         if progress:
             progress.add(len(rows))
     return digester.finish()

@@ -13,7 +13,7 @@ from datetime import date, datetime
 import psycopg
 
 from streamflow.core.data.contract import describe_expectation
-from streamflow.core.data.digest import Digester, TableDigest
+from streamflow.core.data.digest import BUCKET, Digester, TableDigest
 from streamflow.database.known_at import current_known_at
 from streamflow.errors import ContractViolation, SnapshotMissing
 from streamflow.platform import Platform
@@ -264,7 +264,7 @@ def _digest_drop(
     types = {name: column.type for name, column in columns.items()}
     digester = Digester(key, types)
     for rows in frozen.rows_to_freeze(platform.address, table, columns, key, drop):
-        digester.update(rows)
+        digester.update(rows, rows[BUCKET])
         progress.add(len(rows))
     return digester.finish()
 
