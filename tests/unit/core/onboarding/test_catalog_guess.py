@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from streamflow.catalog import STRICT_CSV, Catalog, Column, load_catalog, parse_catalog
 from streamflow.catalog.file_format import BLANKS
 from streamflow.core.data.catalog_definitions import quote_toml
-from streamflow.core.data.contract import read_cells
+from streamflow.core.data.cell_contract import read_cells
 from streamflow.core.onboarding.catalog_guess import CatalogGuess, guess_catalog
 from streamflow.core.onboarding.catalog_text import catalog_text
 from streamflow.core.onboarding.column_guess import FileFacts, guess_column
