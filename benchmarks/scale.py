@@ -1,6 +1,7 @@
 """Time every step for several numbers of users and months, and fit how each of them grows.
 
-Usage: python benchmarks/scale.py [--users 10000 …] [--months 2 6 …] [--data-only] [--svg FILE]
+Usage: python benchmarks/scale.py [--users 10000 …] [--months 2 6 …] [--data-only]
+           [--one-process] [--svg FILE]
 
 Each step is a process of its own, and works on all months: what is run once for each month
 (ingest, snapshot, materialize) is added up. A line has
@@ -17,13 +18,18 @@ That of the users is fitted over the sizes with the most months, that of the mon
 the most users. Both need two sizes. They are reliable only where the work is longer than the start.
 
 The cost model is fitted over all sizes. --data-only leaves out the steps that need a trained
-version, which take the most time. --svg writes the curve of docs/scaling.md.
+version, which take the most time. --one-process runs every command in this process: faster, and
+the memory of a line is then the most of all lines until there. --svg writes the curve of
+docs/scaling.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -49,6 +55,14 @@ if TYPE_CHECKING:
     from streamflow.platform import Platform
 
 SEED = 42
+OTHER_CONNECTIONS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
+REAPING_S = 0.2  # the server adds up the time of a connection shortly after its end
+WARM_UP = Size(users=500, months=1)
+#: Runs a command, and returns its cost: (clock of the server, *arguments, may_say_no=False).
+RunStep = Callable[..., Cost]
 
 
 class Measured(NamedTuple):
@@ -64,13 +78,17 @@ def main() -> int:
     parser.add_argument("--users", type=int, nargs="+", default=[10_000])
     parser.add_argument("--months", type=int, nargs="+", default=[2, 6])
     parser.add_argument("--data-only", action="store_true")
+    parser.add_argument("--one-process", action="store_true")
     parser.add_argument("--svg", type=Path)
     arguments = parser.parse_args()
+    run = _run_here if arguments.one_process else _run
+    if arguments.one_process:  # the first run of a command imports its libraries
+        _measure(WARM_UP, run, is_data_only=arguments.data_only)
     measured: dict[Size, Measured] = {}
     for users in sorted(arguments.users):
         for months in sorted(arguments.months):
             size = Size(users, months)
-            measured[size] = _measure(size, is_data_only=arguments.data_only)
+            measured[size] = _measure(size, run, is_data_only=arguments.data_only)
             print_costs(size, measured[size].costs)
     work = {size: work_of(of_size.costs) for size, of_size in measured.items()}
     memory = {
@@ -85,29 +103,29 @@ def main() -> int:
     return 0
 
 
-def _measure(size: Size, *, is_data_only: bool) -> Measured:
+def _measure(size: Size, run: RunStep, *, is_data_only: bool) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["STREAMFLOW_HOME"] = str(Path(folder, "home"))
         try:
-            return _run_steps(size, Path(folder), is_data_only)
+            return _run_steps(size, Path(folder), run, is_data_only)
         finally:
             from streamflow.database.embedded import remove_server
 
             remove_server(Path(folder, "home"))
 
 
-def _run_steps(size: Size, folder: Path, is_data_only: bool) -> Measured:
+def _run_steps(size: Size, folder: Path, run_step: RunStep, is_data_only: bool) -> Measured:
     from streamflow.platform import open_platform
     from streamflow.settings import load_settings
 
     drops = folder / "drops"
     of_size = ("--users", str(size.users), "--months", str(size.months), "--seed", str(SEED))
     with open_platform(load_settings(), must_be_migrated=False) as platform:  # keeps the server up
-        _run(lambda: 0.0, "migrate")
+        run_step(lambda: 0.0, "migrate")
         server_seconds = _make_server_clock(platform)
 
         def run(*arguments: str, may_say_no: bool = False) -> Cost:
-            return _run(server_seconds, *arguments, may_say_no=may_say_no)
+            return run_step(server_seconds, *arguments, may_say_no=may_say_no)
 
         costs = {"simulate": run("simulate", str(drops), *of_size)}
         costs["start"] = run("snapshots")
@@ -139,11 +157,17 @@ def _read_database_bytes(platform: Platform) -> int:
 
 
 def _make_server_clock(platform: Platform) -> Callable[[], float]:
-    """Return what reads the processor seconds of all connections that have ended."""
+    """Return what reads the processor seconds of all connections that have ended.
+
+    It waits until all but our own have ended. Work of autovacuum counts where it happens.
+    """
     server = psutil.Process(platform.connection.info.backend_pid).parent()
     assert server is not None
 
     def read() -> float:
+        while platform.connection.execute(OTHER_CONNECTIONS).fetchone() != (0,):
+            time.sleep(0.05)
+        time.sleep(REAPING_S)
         times = server.cpu_times()
         return float(times.children_user + times.children_system)
 
@@ -171,6 +195,25 @@ def _run(server_seconds: Callable[[], float], *arguments: str, may_say_no: bool 
         usage.ru_utime + usage.ru_stime + server_seconds() - server_begin,
         1,
         usage.ru_maxrss * 1024 / 1e9,
+    )
+
+
+def _run_here(
+    server_seconds: Callable[[], float], *arguments: str, may_say_no: bool = False
+) -> Cost:
+    """Run `streamflow ARGUMENTS` in this process."""
+    from streamflow.cli.app import app
+
+    begin, server_begin = time.perf_counter(), server_seconds()
+    processor_begin = time.process_time()
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = app(["--quiet", *arguments], standalone_mode=False)
+    assert not code or (may_say_no and code == 1), arguments
+    return Cost(
+        time.perf_counter() - begin,
+        time.process_time() - processor_begin + server_seconds() - server_begin,
+        1,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
     )
 
 
