@@ -30,6 +30,8 @@ USERS, LEARNED, SEED = int(os.environ.get("USERS", "1000000")), 7_043, 42
 FIRST, SECOND = datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC)
 REQUIRED, MEMORY_GB = 1 / 2, 2.0
 EXPLAINED_ROWS, PLANNED_ROWS = 32, 5_000
+#: The reasons of so many rows at once are compared with those of a row alone, by so many trees.
+EXPLAINED_TOGETHER, EXPLAINED_TREES, FASTER_TOGETHER = 20_000, 10, 20.0
 #: The processor time of a walk, in times of that of the model.
 WALKS = 2.0
 
@@ -190,12 +192,41 @@ def _time(model: CompiledModel, matrix: Floats) -> tuple[Floats, Times]:
 
 
 def _explain(predictor: Predictor, matrix: Floats) -> None:
-    """Print how many rows get their reasons in a second."""
-    compute = predictor.explainer.compute_contributions
-    compute(matrix[:1])  # numbers the trees
-    begin = time.perf_counter()
-    compute(matrix[:EXPLAINED_ROWS])
-    print(f"reasons: {EXPLAINED_ROWS / (time.perf_counter() - begin):.1f} rows/s")
+    """Print the time of the reasons of a row, alone and as one of many rows.
+
+    Some trees are enough to compare them, as each tree takes its own time.
+    """
+    import numpy as np
+
+    from streamflow.models.kinds import kind_of
+    from streamflow.models.tree_shap import TreeShap
+
+    pipeline = predictor.explainer.pipeline
+    read_trees = kind_of(pipeline).read_trees
+    assert read_trees is not None  # the model is a forest
+    all_trees, width = read_trees(pipeline)
+    trees = list(all_trees)
+    share = EXPLAINED_TREES / len(trees)
+    shap = TreeShap(trees[:EXPLAINED_TREES], width)
+    rows = matrix.astype(np.float32).astype(np.float64)
+    few_rows, many_rows = rows[:EXPLAINED_ROWS], rows[:EXPLAINED_TOGETHER]
+    seconds = {}
+    answers = {}
+    for name, part in (("alone", few_rows), ("together", many_rows)):
+        begin = time.process_time()
+        answers[name] = shap.compute(part).columns
+        seconds[name] = (time.process_time() - begin) / len(part) / share
+        print(f"reasons of a row {name}: {1000 * seconds[name]:.1f} ms of a processor")
+    difference = np.abs(answers["together"][:EXPLAINED_ROWS] - answers["alone"]).max()
+    assert difference < 1e-6, difference
+    record(
+        Ratio(
+            section="score",
+            measure="reasons: a row alone / one of many rows",
+            value=seconds["alone"] / seconds["together"],
+            bound=None if IS_SHORT else FASTER_TOGETHER,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ A batch equals as many single answers, and a promotion is served without a resta
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -192,3 +193,23 @@ def test_workers_count_together_and_converge(installed: Platform, keys: list[str
             return all(answers_by(base, version) for _ in range(12))
 
         assert wait_for(lambda: all_say(2), seconds=60)
+
+
+def test_predict_answers_the_same_with_and_without_fastapi(api: str, keys: list[str]) -> None:
+    """A content type with a parameter goes the way of FastAPI."""
+    answers = []
+    for content_type in ("application/json", "application/json; charset=utf-8"):
+        request = urllib.request.Request(  # noqa: S310  # our address
+            f"{api}/predict",
+            data=json.dumps({"user_id": keys[0]}).encode(),
+            headers={"Content-Type": content_type, "X-Request-ID": "same"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            answers.append((dict(response.headers), json.load(response)))
+    (direct_headers, direct), (headers, answer) = answers
+    for varying in ("content-length", "date"):
+        assert direct_headers.pop(varying)
+        assert headers.pop(varying)
+    assert direct_headers == headers
+    assert list(direct) == list(answer)
+    assert without_age(direct) == without_age(answer)

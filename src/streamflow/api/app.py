@@ -1,6 +1,6 @@
 """The web application: its middleware, the endpoints on the API itself, and its error answers."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -14,24 +14,24 @@ from structlog.typing import FilteringBoundLogger
 
 from streamflow import __version__
 from streamflow.api.answers import HealthAnswer, ModelAnswer, ReadyAnswer
+from streamflow.api.direct_predict import DirectPredict
 from streamflow.api.docs_pages import add_pages
+from streamflow.api.error_answers import answer_own_error, error_response
 from streamflow.api.inference_protocol import add_inference_protocol
 from streamflow.api.middleware import add_middleware
 from streamflow.api.mlflow_routes import add_mlflow_routes
 from streamflow.api.observability import RequestObserver
 from streamflow.api.openapi import extend_document
 from streamflow.api.operations import EVERYWHERE, GUARDED, HEALTH, MODEL, TAGS, describe_answers
-from streamflow.api.predictions import add_predictions, model_name
+from streamflow.api.prediction_entries import model_name
+from streamflow.api.predictions import add_predictions
 from streamflow.api.schema import build_endpoint_models, describe_mistakes
 from streamflow.api.state import ServingState
 from streamflow.api.strict_json import StrictRoute
 from streamflow.api.traces import FASTAPI_OFF, Traces
 from streamflow.errors import StreamflowError
 from streamflow.web.active_keys import KeyRing
-from streamflow.web.refusals import error_body
 from streamflow.web.request_context import notes_of
-
-RETRY_LATER = {"Retry-After": "1"}
 
 
 def create_app(
@@ -66,6 +66,7 @@ def create_app(
     )
     app.router.route_class = StrictRoute
     _add_error_answers(app)
+    app.add_middleware(DirectPredict, state=state, routes=app.routes)
     add_middleware(app, settings, host, keys)
     traces = _open_traces(settings.api_traces, closing)
     app.add_middleware(RequestObserver, metrics=state.metrics, log=log, traces=traces)
@@ -191,15 +192,14 @@ def _add_status(app: FastAPI, state: ServingState) -> None:
 async def _answer_own_error(request: Request, error: Exception) -> JSONResponse:
     """Answer a request that failed with an error of streamflow."""
     assert isinstance(error, StreamflowError)
-    headers = RETRY_LATER if error.http_status == 503 else None
-    return _error_response(request, error.http_status, error_body(error), headers)
+    return answer_own_error(notes_of(request), error)
 
 
 async def _answer_malformed(request: Request, error: Exception) -> JSONResponse:
     """Answer a request whose body or path does not match the endpoint."""
     assert isinstance(error, RequestValidationError)
     body = {"error": describe_mistakes(error), "code": "malformed_request"}
-    return _error_response(request, 422, body)
+    return error_response(notes_of(request), 422, body)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
@@ -207,14 +207,4 @@ async def _answer_http_error(request: Request, error: Exception) -> JSONResponse
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).name.lower()
     body = {"error": error.detail, "code": code}
-    return _error_response(request, error.status_code, body, error.headers)
-
-
-def _error_response(
-    request: Request,
-    status: int,
-    body: Mapping[str, Any],
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    notes_of(request).error = body["code"]
-    return JSONResponse(body, status_code=status, headers=headers)
+    return error_response(notes_of(request), error.status_code, body, error.headers)

@@ -1,9 +1,9 @@
 """Dynamic batching: requests that wait are answered together.
 
-A batch needs one read of the features, one run of the model, and one COPY into the prediction log.
-The API sends an answer only after its line in the log is committed, so every answer that was given
-is in the log. Several workers take turns: while one waits for PostgreSQL, a different one works.
-Nothing is stored between two batches.
+A batch needs one read of the features, one run of the model, and one INSERT into the prediction
+log. The API sends an answer only after its line in the log is committed, so every answer that was
+given is in the log. Several workers take turns: while one waits for PostgreSQL, a different one
+works. Nothing is stored between two batches.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from streamflow.web.request_context import Notes
 
 # How often a batch is tried: keys can be forgotten while it is answered.
 ATTEMPTS = 3
-# Workers for small requests, and for large ones.
-SMALL_WORKERS = 6
+# Workers for small requests, and for large ones. The fewer there are, the more requests share a
+# turn; with one, nothing would be computed while it waits for the log.
+SMALL_WORKERS = 3
 LARGE_WORKERS = 2
 
 # The largest number of ids in a batch. A request with more ids is a batch of its own, and has its

@@ -1,7 +1,7 @@
 """The middleware between the network and the endpoints, and its order.
 
 From outside to inside: RequestObserver (request id, metrics, log), HostCheck (host, headers),
-CORS if it is configured, KeyGuard (API keys), BodyLimit (request body).
+CORS if it is configured, KeyGuard (API keys), BodyLimit (request body), DirectPredict (/predict).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CORS_RESPONSE_HEADERS = ("X-Request-ID", "Retry-After")
 
 
 def add_middleware(app: FastAPI, settings: Settings, host: str, keys: KeyRing | None) -> None:
-    """Add all middleware except RequestObserver to the application, the innermost first.
+    """Add all middleware between RequestObserver and DirectPredict, the innermost first.
 
     Args:
         app: the application

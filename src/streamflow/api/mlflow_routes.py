@@ -12,7 +12,7 @@ from fastapi.responses import PlainTextResponse
 from streamflow.api.invocation_schema import build_invocation_models
 from streamflow.api.json_response import json_response
 from streamflow.api.operations import EVERYWHERE, GUARDED, MLFLOW, WITH_BODY, describe_answers
-from streamflow.api.predictions import decision_values, model_name
+from streamflow.api.prediction_entries import decision_values, model_name
 from streamflow.api.state import ServingState
 from streamflow.api.strict_json import list_route
 from streamflow.api.whole_answers import predict_all

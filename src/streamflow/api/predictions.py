@@ -13,13 +13,13 @@ from starlette.convertors import Convertor, register_url_convertor
 from streamflow.api.endpoint_scopes import FEATURES_PREFIX
 from streamflow.api.json_response import json_response
 from streamflow.api.operations import PREDICTIONS, READING, WITH_BODY, describe_answers
+from streamflow.api.prediction_entries import model_name, prediction_answer, prediction_entry
 from streamflow.api.schema import EndpointModels
 from streamflow.api.state import ServingState
 from streamflow.catalog import Catalog
 from streamflow.errors import EntityUnknown, StreamflowError
 from streamflow.steps.serving.explain import ExplainedPrediction
 from streamflow.steps.serving.predict import Prediction, parse_key, unknown_key_error
-from streamflow.steps.serving.serving_version import Serving
 from streamflow.web.refusals import error_body
 from streamflow.web.request_context import notes_of
 
@@ -52,8 +52,8 @@ def _add_predict(app: FastAPI, state: ServingState, models: EndpointModels) -> N
         notes.version = serving.version
         if isinstance(answer, StreamflowError):
             raise answer
-        entry = _prediction_entry(key_name, answer)
-        return json_response({**entry, "model": model_name(serving)})
+        content = prediction_answer(key_name, answer, serving)
+        return Response(content, media_type="application/json")
 
 
 def _add_predict_batch(app: FastAPI, state: ServingState, models: EndpointModels) -> None:
@@ -171,33 +171,6 @@ def _add_explain(app: FastAPI, state: ServingState, models: EndpointModels) -> N
         return json_response(_reasons_entry(key_name, reasons))
 
 
-def model_name(serving: Serving) -> dict[str, Any]:
-    """Return the fields of an answer that name the version that answers."""
-    return {"name": serving.model, "version": serving.version, "run_id": serving.run_id}
-
-
-def _prediction_entry(key_name: str, prediction: Prediction) -> dict[str, Any]:
-    return {
-        key_name: prediction.key,
-        "prediction": prediction.prediction,
-        "probability": prediction.probability,
-        "features_used": prediction.features,
-        # A name that is there already keeps its place.
-        **decision_values(prediction),
-    }
-
-
-def decision_values(prediction: Prediction) -> dict[str, Any]:
-    """Return what every kind of answer has of a prediction."""
-    return {
-        "prediction": prediction.prediction,
-        "probability": prediction.probability,
-        "as_of": prediction.as_of.isoformat(),
-        "age_days": prediction.age_days,
-        "defaulted": prediction.defaulted,
-    }
-
-
 def _reasons_entry(key_name: str, reasons: ExplainedPrediction) -> dict[str, Any]:
     """Build the answer of /explain.
 
@@ -233,7 +206,7 @@ def _batch_entry(
 ) -> dict[str, Any]:
     if isinstance(answer, StreamflowError):
         return {key_name: raw_key, **error_body(answer)}
-    return _prediction_entry(key_name, answer)
+    return prediction_entry(key_name, answer)
 
 
 def _parse_key(catalog: Catalog, raw_key: str | int) -> str | int | EntityUnknown:

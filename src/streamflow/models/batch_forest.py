@@ -30,32 +30,32 @@ TREES_PER_COUNT = 20  # trees whose levels are computed at once
 
 
 class BatchForest:
-    """A forest that is fast for many rows too."""
+    """A forest that is fast for many rows too. `walk` is the forest that it is made from."""
 
     def __init__(self, forest: Forest) -> None:
-        self._forest = forest
+        self.walk = forest
 
     def __call__(self, matrix: Floats) -> Floats:
         """Return the probability of class 1 for each row; matrix (n, width) -> (n,)."""
         if len(matrix) <= ROWS_PER_BATCH:
-            return self._forest(matrix)
+            return self.walk(matrix)
         # For fewer rows, planning the trees takes longer than a walk.
-        if len(matrix) < ROWS_PER_COUNT or not self._is_pure:
-            return _share_out(self._forest, matrix, ROWS_PER_BATCH)
+        if len(matrix) < ROWS_PER_COUNT or not self.is_pure:
+            return _share_out(self.walk, matrix, ROWS_PER_BATCH)
         has_null = np.isnan(matrix).any(axis=1)
         answers = np.empty(len(matrix))
-        answers[has_null] = _share_out(self._forest, matrix[has_null], ROWS_PER_BATCH)
+        answers[has_null] = _share_out(self.walk, matrix[has_null], ROWS_PER_BATCH)
         answers[~has_null] = _share_out(self._votes.compute, matrix[~has_null], ROWS_PER_COUNT)
         return answers
 
     @property
-    def _is_pure(self) -> bool:
+    def is_pure(self) -> bool:
         """Whether each leaf has training rows of one class only."""
-        return bool(np.array_equal(self._forest.values, [0.0, 1.0]))
+        return bool(np.array_equal(self.walk.values, [0.0, 1.0]))
 
     @cached_property
     def _votes(self) -> Votes:
-        return Votes(self._forest)
+        return Votes(self.walk)
 
 
 class Votes:

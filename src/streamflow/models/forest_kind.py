@@ -18,6 +18,7 @@ from streamflow.models.model_kind import (
     Tree,
 )
 from streamflow.models.portable import forest as forest_code
+from streamflow.models.request_forest import prepare_for_requests
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -55,6 +56,7 @@ def create_forest_kind(
         threaded_step=step,
         code=forest_code,  # gives the bits of scikit-learn
         for_batches=BatchForest,
+        for_requests=prepare_for_requests,
         tolerance=0.0,
         read_learned=partial(_read_learned, step),
         require_bounds=partial(_require_bounds, step),

@@ -100,6 +100,8 @@ class ModelKind:
             fitted pipeline. Every version of the kind takes a copy of it with it.
         for_batches: makes the compiled model faster for many rows, with the same bits. None if the
             kind has no faster way.
+        for_requests: makes the compiled model faster for few rows, with the same bits. It takes
+            time and memory, so only a process that answers many requests does it.
         required_packages: what this module needs beside the packages that every kind needs.
         tolerance: the largest difference between a compiled model and its pipeline.
         read_learned: returns what the content digest covers.
@@ -123,6 +125,7 @@ class ModelKind:
     threaded_step: str = ""
     code: ModuleType
     for_batches: Callable[[Any], CompiledModel] | None = None
+    for_requests: Callable[[Any], CompiledModel] | None = None
     required_packages: tuple[str, ...] = ()
     tolerance: float
     read_learned: Callable[[Pipeline], LearnedContent]

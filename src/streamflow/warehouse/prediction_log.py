@@ -45,24 +45,25 @@ class LoggedPrediction:
     defaulted: Sequence[str] = ()
 
     @property
-    def row(self) -> tuple[object, ...]:
-        """Return the values in the order of the COPY statement."""
-        return (
-            self.request_id,
-            self.key,
-            self.as_of,
-            self.model,
-            self.version,
-            self.run_id,
-            self.probability,
-            self.prediction,
-            self.threshold,
-            to_json(self.features).decode(),
-            self.service,
-            to_json(self.views).decode(),
-            self.code,
-            to_json(self.defaulted).decode() if self.defaulted else None,
-        )
+    def fields(self) -> dict[str, object]:
+        """Return column -> value, as the statement reads it from JSON."""
+        return {
+            "request_id": self.request_id,
+            "key": self.key,
+            "as_of": self.as_of,
+            "model": self.model,
+            "version": self.version,
+            "run_id": self.run_id,
+            "probability": self.probability,
+            "prediction": self.prediction,
+            # JSON has no infinity. PostgreSQL reads the text as the same number.
+            "threshold": str(self.threshold),
+            "features": self.features,
+            "service": self.service,
+            "views": self.views,
+            "code": self.code,
+            "defaulted": self.defaulted or None,
+        }
 
 
 def log_predictions(connection: psycopg.Connection, entries: Iterable[LoggedPrediction]) -> None:
@@ -70,13 +71,8 @@ def log_predictions(connection: psycopg.Connection, entries: Iterable[LoggedPred
 
     Raises KeyForgotten when a key was forgotten since its row was read.
     """
-    with (
-        _translate_forgotten(),
-        connection.cursor() as cursor,
-        cursor.copy(QUERIES["copy_predictions"]) as copy,
-    ):
-        for entry in entries:
-            copy.write_row(entry.row)
+    with _translate_forgotten():
+        connection.execute(QUERIES["insert_predictions"], [_write_entries(entries)], prepare=True)
 
 
 async def log_predictions_async(
@@ -87,10 +83,14 @@ async def log_predictions_async(
 
     Raises KeyForgotten when a key was forgotten since its row was read.
     """
+    content = _write_entries(entries)
     with _translate_forgotten():
-        async with connection.cursor() as cursor, cursor.copy(QUERIES["copy_predictions"]) as copy:
-            for entry in entries:
-                await copy.write_row(entry.row)
+        await connection.execute(QUERIES["insert_predictions"], [content], prepare=True)
+
+
+def _write_entries(entries: Iterable[LoggedPrediction]) -> str:
+    """Write answers as JSON. Floats keep their 64 bits."""
+    return to_json([entry.fields for entry in entries]).decode()
 
 
 @contextmanager

@@ -12,6 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamflow.web.refusals import refuse
 
+#: The key in the ASGI scope of a body that was read whole.
+BODY = "streamflow.body"
+
 CONTENT_LENGTH = b"content-length"
 EXPECT = b"expect"
 
@@ -64,6 +67,7 @@ class BodyLimit:
             message = f"the body did not arrive within {self._timeout_s:g} s"
             await refuse(scope, receive, send, 408, message, headers=CLOSE)
         else:
+            scope[BODY] = body.content
             await self._app(scope, body.replay(receive), send)
 
     async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> _Body:
@@ -112,10 +116,15 @@ class _Body:
                 self._chunks.append(chunk)
         self.is_complete = message["type"] == "http.request"
 
+    @property
+    def content(self) -> bytes:
+        """Return the bytes of the whole body."""
+        return b"".join(self._chunks)
+
     def replay(self, receive: Receive) -> Receive:
         """Return a `receive` that first delivers this body, then the messages of `receive`."""
-        body = b"".join(self._chunks)
-        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        message: Message = {"type": "http.request", "body": self.content, "more_body": False}
+        pending = [message]
 
         async def receive_again() -> Message:
             return pending.pop() if pending else await receive()

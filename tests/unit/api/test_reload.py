@@ -61,7 +61,9 @@ class Registry:
         self.loaded.append(version)
         if version in self.refused:
             raise self.error
-        return SimpleNamespace(version=version, policy=None)
+        serving = SimpleNamespace(version=version, policy=None)
+        serving.prepare_for_requests = lambda: serving
+        return serving
 
     def until(self, looks: int) -> list[ServedVersion]:
         self.reload.start()

@@ -7,7 +7,6 @@ it leaves in doubt is held, cell by cell, against the forms of its type.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
@@ -17,6 +16,7 @@ from streamflow.column_types import COLUMN_TYPES
 from streamflow.core.data.cell_forms import canonical_cell
 from streamflow.core.data.contract import value_expression
 from streamflow.core.onboarding.cell_style import Family
+from streamflow.core.onboarding.expected_columns import CountedColumn
 
 INT_FORM = str(COLUMN_TYPES["int"].guess_form)
 FLOAT_FORM = str(COLUMN_TYPES["float"].guess_form)
@@ -26,22 +26,6 @@ REPETITIONS = 4  # how often a value occurs on average where all values are look
 NUMBER_OPTIONS = ("decimal", "thousands", "signs", "trim", "nulls")
 
 Counts = dict[str, float | int | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CountedColumn:
-    """What is known of a column before a batch is counted.
-
-    family      the kind of values of the column
-    may_be_int  all numbers so far were whole
-    has_values  the values are counted one by one, so that a NUL is seen among them
-    may_be_key  no cell was empty so far, and few repeated an earlier one
-    """
-
-    family: Family | None
-    may_be_int: bool = True
-    has_values: bool = False
-    may_be_key: bool = False
 
 
 def count_cells(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streamflow.core.onboarding.cell_counts import CountedColumn, Counts
+from streamflow.core.onboarding.cell_counts import Counts
 from streamflow.core.onboarding.cell_style import Family
 from streamflow.core.onboarding.column_batch import KEPT_VALUES, ColumnBatch, Hashes, KeyCells
 from streamflow.core.onboarding.column_profile import CellCount
+from streamflow.core.onboarding.expected_columns import CountedColumn
 
 ODD_VALUES = 1_000  # distinct values that are not of their column's type, kept one by one
 

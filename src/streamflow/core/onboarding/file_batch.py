@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import FileFormat
 from streamflow.catalog.file_kinds import FileKind
-from streamflow.core.onboarding.cell_counts import CountedColumn, count_cells
+from streamflow.core.onboarding.cell_counts import count_cells
 from streamflow.core.onboarding.cell_style import Family
 from streamflow.core.onboarding.column_batch import (
     HASH_SEED,
@@ -28,22 +28,10 @@ from streamflow.core.onboarding.column_batch import (
     list_odd_cells,
     read_key_cells,
 )
+from streamflow.core.onboarding.expected_columns import ExpectedColumns
 
 # Odd numbers, so that no hash loses bits; each column has a different one.
 MULTIPLIER = 0x9E3779B97F4A7C15
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExpectedColumns:
-    """What is known of the columns of a file before a batch is counted.
-
-    columns    header -> what is known of the column
-    repeating  the columns that are no key, because the first batch has a cell of theirs twice;
-               None before the first batch
-    """
-
-    columns: Mapping[str, CountedColumn]
-    repeating: Sequence[str] | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ from streamflow.catalog import FileFormat
 from streamflow.core.onboarding.column_batch import Hashes
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.column_tally import ColumnTally
-from streamflow.core.onboarding.file_batch import ExpectedColumns, FileBatch, column_multiplier
+from streamflow.core.onboarding.expected_columns import ExpectedColumns
+from streamflow.core.onboarding.file_batch import FileBatch, column_multiplier
 from streamflow.core.onboarding.tally_profile import make_profile
 
 

@@ -22,7 +22,8 @@ from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, guess_style
 from streamflow.core.onboarding.column_names import derive_names, number_name
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.date_style import guess_dates
-from streamflow.core.onboarding.file_batch import ExpectedColumns, FileBatch, count_batch
+from streamflow.core.onboarding.expected_columns import ExpectedColumns
+from streamflow.core.onboarding.file_batch import FileBatch, count_batch
 from streamflow.core.onboarding.file_tally import FileTally
 from streamflow.core.onboarding.problems import Problem
 from streamflow.core.onboarding.text_encoding import describe_wrong_kind, guess_encoding

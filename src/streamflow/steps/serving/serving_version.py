@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,12 @@ class Serving:
         The current catalog decides this, not the catalog that the version was trained with.
         """
         return build_policy(self.catalog, [feature.ref for feature in self.reader.features])
+
+    def prepare_for_requests(self) -> Serving:
+        """Return the same version, which answers faster: see `Predictor.prepare_for_requests`."""
+        prepared = replace(self, predictor=self.predictor.prepare_for_requests())
+        _ = prepared.policy  # built here, so that no request waits for it
+        return prepared
 
 
 def load_serving(platform: Platform) -> Serving:
