@@ -19,6 +19,7 @@ from ratios import FILE, IS_SHORT, Ratio, read_ratios
 SECTIONS: dict[str, tuple[dict[str, str], list[str]]] = {
     "init": ({"ROWS": "200000"}, []),
     "training_set": ({"RUNS": "2", "PATIENCE": "30"}, []),
+    "join": ({}, []),
     "million": ({"USERS": "50000"}, []),
     "reproduce": ({"USERS": "20000", "RUNS": "1"}, []),
     "serving": ({}, ["--quick"]),

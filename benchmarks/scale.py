@@ -1,98 +1,134 @@
 """Time every step for several numbers of users and months, and fit how each of them grows.
 
-Usage: python benchmarks/scale.py [--users 10000 …] [--months 2 6 …]
+Usage: python benchmarks/scale.py [--users 10000 …] [--months 2 6 …] [--data-only]
+           [--one-process] [--svg FILE]
 
 Each step is a process of its own, and works on all months: what is run once for each month
 (ingest, snapshot, materialize) is added up. A line has
 
-seconds    of the whole processes, from their start to their end
-work       the seconds without those that a process needs to start, as `snapshots` takes them
-memory     the most memory of a process; PostgreSQL is a server of its own and is not counted
-rows/s     users x months per second of work
+seconds       of the whole processes, from their start to their end
+CPU s         processor seconds of the processes, and of PostgreSQL for them
+work          the processor seconds without those that a process needs to start, as `snapshots`
+              takes them. They say how a step grows, also on a machine with other work
+memory        the most memory of a process; PostgreSQL is a server of its own and is not counted
+rows/CPU s    users x months per second of work
 
 An exponent says how the work grows: 1 is proportional, 2 is four times the work for twice the size.
 That of the users is fitted over the sizes with the most months, that of the months over those with
 the most users. Both need two sizes. They are reliable only where the work is longer than the start.
+
+The cost model is fitted over all sizes. --data-only leaves out the steps that need a trained
+version, which take the most time. --one-process runs every command in this process: faster, and
+the memory of a line is then the most of all lines until there. --svg writes the curve of
+docs/scaling.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+import contextlib
+import io
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+from scale_report import (
+    NO_COST,
+    Cost,
+    Size,
+    print_cost_model,
+    print_costs,
+    print_exponents,
+    work_of,
+    write_curve,
+)
+
+if TYPE_CHECKING:
+    from streamflow.platform import Platform
 
 SEED = 42
-SHORTEST_WORK_S = 0.05  # less is not told apart from the start of a process
+OTHER_CONNECTIONS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
+REAPING_S = 0.2  # the server adds up the time of a connection shortly after its end
+WARM_UP = Size(users=500, months=1)
+#: Runs a command, and returns its cost: (clock of the server, *arguments, may_say_no=False).
+RunStep = Callable[..., Cost]
 
 
-class Cost(NamedTuple):
-    """What a step cost: seconds, the number of its processes, and the most memory of one."""
+class Measured(NamedTuple):
+    """What one size cost: step -> cost, and the bytes of the database after all months."""
 
-    seconds: float
-    processes: int
-    gigabytes: float
-
-    def __add__(self, other: object) -> Cost:
-        """Add the same step for a further month."""
-        assert isinstance(other, Cost)
-        return Cost(
-            self.seconds + other.seconds,
-            self.processes + other.processes,
-            max(self.gigabytes, other.gigabytes),
-        )
-
-
-class Size(NamedTuple):
-    """How many users, and how many months of them."""
-
-    users: int
-    months: int
+    costs: dict[str, Cost]
+    database_bytes: int
 
 
 def main() -> int:
-    """Print the costs of each size, and the exponents."""
+    """Print the costs of each size, the exponents and the cost model."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--users", type=int, nargs="+", default=[10_000])
     parser.add_argument("--months", type=int, nargs="+", default=[2, 6])
+    parser.add_argument("--data-only", action="store_true")
+    parser.add_argument("--one-process", action="store_true")
+    parser.add_argument("--svg", type=Path)
     arguments = parser.parse_args()
-    work: dict[Size, dict[str, float]] = {}
+    run = _run_here if arguments.one_process else _run
+    if arguments.one_process:  # the first run of a command imports its libraries
+        _measure(WARM_UP, run, is_data_only=arguments.data_only)
+    measured: dict[Size, Measured] = {}
     for users in sorted(arguments.users):
         for months in sorted(arguments.months):
             size = Size(users, months)
-            work[size] = _print_costs(size, _measure(size))
-    _print_exponents(work)
+            measured[size] = _measure(size, run, is_data_only=arguments.data_only)
+            print_costs(size, measured[size].costs)
+    work = {size: work_of(of_size.costs) for size, of_size in measured.items()}
+    memory = {
+        size: {name: cost.gigabytes for name, cost in of_size.costs.items()}
+        for size, of_size in measured.items()
+    }
+    disk = {size: of_size.database_bytes for size, of_size in measured.items()}
+    print_exponents(work)
+    print_cost_model(work, memory, disk)
+    if arguments.svg:
+        write_curve(arguments.svg, work)
     return 0
 
 
-def _measure(size: Size) -> dict[str, Cost]:
+def _measure(size: Size, run: RunStep, *, is_data_only: bool) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["STREAMFLOW_HOME"] = str(Path(folder, "home"))
         try:
-            return _run_steps(size, Path(folder))
+            return _run_steps(size, Path(folder), run, is_data_only)
         finally:
             from streamflow.database.embedded import remove_server
 
             remove_server(Path(folder, "home"))
 
 
-def _run_steps(size: Size, folder: Path) -> dict[str, Cost]:
+def _run_steps(size: Size, folder: Path, run_step: RunStep, is_data_only: bool) -> Measured:
     from streamflow.platform import open_platform
     from streamflow.settings import load_settings
 
     drops = folder / "drops"
     of_size = ("--users", str(size.users), "--months", str(size.months), "--seed", str(SEED))
-    costs = {"simulate": _run("simulate", str(drops), *of_size)}
-    with open_platform(load_settings(), must_be_migrated=False):  # keeps the server up
-        _run("migrate")
-        costs["start"] = _run("snapshots")
+    with open_platform(load_settings(), must_be_migrated=False) as platform:  # keeps the server up
+        run_step(lambda: 0.0, "migrate")
+        server_seconds = _make_server_clock(platform)
+
+        def run(*arguments: str, may_say_no: bool = False) -> Cost:
+            return run_step(server_seconds, *arguments, may_say_no=may_say_no)
+
+        costs = {"simulate": run("simulate", str(drops), *of_size)}
+        costs["start"] = run("snapshots")
         for number, day in enumerate(_days(size.months)):
             folder_of_month = str(drops / f"month_{number:03d}")
             for name, arguments in {
@@ -100,17 +136,42 @@ def _run_steps(size: Size, folder: Path) -> dict[str, Cost]:
                 "snapshot": ("--as-of", day),
                 "materialize": (),
             }.items():
-                costs[name] = costs.get(name, Cost(0, 0, 0)) + _run(name, *arguments)
+                costs[name] = costs.get(name, NO_COST) + run(name, *arguments)
         all_months = ("--as-of", day, "--months", str(size.months))
-        costs["training-set"] = _run("training-set", *all_months)
-        costs["train"] = _run("train", *all_months)
-        costs["verify"] = _run("verify", "1")
-        costs["reproduce"] = _run("reproduce", "1")
-        _run("promote", "1", "--force", "--why", "the benchmark")
-        costs["score"] = _run("score", "--as-of", day)
-        costs["monitor"] = _run("monitor", "--as-of", day, may_say_no=True)
-        costs["backup"] = _run("backup", str(folder / "all.backup"))
-    return costs
+        costs["training-set"] = run("training-set", *all_months)
+        if not is_data_only:
+            costs["train"] = run("train", *all_months)
+            costs["verify"] = run("verify", "1")
+            costs["reproduce"] = run("reproduce", "1")
+            run("promote", "1", "--force", "--why", "the benchmark")
+            costs["score"] = run("score", "--as-of", day)
+            costs["monitor"] = run("monitor", "--as-of", day, may_say_no=True)
+        costs["backup"] = run("backup", str(folder / "all.backup"))
+        return Measured(costs, _read_database_bytes(platform))
+
+
+def _read_database_bytes(platform: Platform) -> int:
+    row = platform.connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _make_server_clock(platform: Platform) -> Callable[[], float]:
+    """Return what reads the processor seconds of all connections that have ended.
+
+    It waits until all but our own have ended. Work of autovacuum counts where it happens.
+    """
+    server = psutil.Process(platform.connection.info.backend_pid).parent()
+    assert server is not None
+
+    def read() -> float:
+        while platform.connection.execute(OTHER_CONNECTIONS).fetchone() != (0,):
+            time.sleep(0.05)
+        time.sleep(REAPING_S)
+        times = server.cpu_times()
+        return float(times.children_user + times.children_system)
+
+    return read
 
 
 def _days(months: int) -> Iterator[str]:
@@ -120,64 +181,40 @@ def _days(months: int) -> Iterator[str]:
         yield f"{year}-{month:02d}-{monthrange(year, month)[1]}"
 
 
-def _run(*arguments: str, may_say_no: bool = False) -> Cost:
+def _run(server_seconds: Callable[[], float], *arguments: str, may_say_no: bool = False) -> Cost:
     """Run `streamflow ARGUMENTS` in a process of its own."""
-    begin = time.perf_counter()
+    begin, server_begin = time.perf_counter(), server_seconds()
     process = subprocess.Popen(
         [sys.executable, "-m", "streamflow", "--quiet", *arguments], stdout=subprocess.DEVNULL
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0 or (may_say_no and process.returncode == 1), arguments
-    return Cost(time.perf_counter() - begin, 1, usage.ru_maxrss * 1024 / 1e9)
+    return Cost(
+        time.perf_counter() - begin,
+        usage.ru_utime + usage.ru_stime + server_seconds() - server_begin,
+        1,
+        usage.ru_maxrss * 1024 / 1e9,
+    )
 
 
-def _print_costs(size: Size, costs: Mapping[str, Cost]) -> dict[str, float]:
-    """Print a line for each step. Returns the seconds of work of each."""
-    rows = size.users * size.months
-    print(f"{size.users:,} users x {size.months} months")
-    print(f"  {'step':<14}{'seconds':>9}{'work':>9}{'memory GB':>11}{'rows/s':>12}")
-    start = costs["start"].seconds
-    work = {}
-    for name, cost in costs.items():
-        if name == "start":
-            continue
-        work[name] = max(cost.seconds - start * cost.processes, SHORTEST_WORK_S)
-        print(
-            f"  {name:<14}{cost.seconds:>9.1f}{work[name]:>9.1f}{cost.gigabytes:>11.2f}"
-            f"{rows / work[name]:>12,.0f}",
-            flush=True,
-        )
-    return work
+def _run_here(
+    server_seconds: Callable[[], float], *arguments: str, may_say_no: bool = False
+) -> Cost:
+    """Run `streamflow ARGUMENTS` in this process."""
+    from streamflow.cli.app import app
 
-
-def fit_exponent(sizes: list[int], seconds: list[float]) -> float:
-    """Fit the exponent of seconds = c * size ** exponent by least squares of the logarithms.
-
-    >>> round(fit_exponent([10, 20, 40], [1.0, 2.0, 4.0]), 6)
-    1.0
-    """
-    x = [math.log(size) for size in sizes]
-    y = [math.log(second) for second in seconds]
-    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
-    covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
-    return covariance / sum((a - mean_x) ** 2 for a in x)
-
-
-def _print_exponents(work: Mapping[Size, Mapping[str, float]]) -> None:
-    most_users, most_months = max(work).users, max(size.months for size in work)
-    by_users = [size for size in work if size.months == most_months]
-    by_months = [size for size in work if size.users == most_users]
-    print(f"{'exponent of the work in':<24}{'users':>8}{'months':>8}")
-    for name in work[max(work)]:
-        line = f"  {name:<22}"
-        for sizes, unit in ((by_users, "users"), (by_months, "months")):
-            if len(sizes) < 2:  # a line needs two points
-                line += f"{'-':>8}"
-                continue
-            numbers = [getattr(size, unit) for size in sizes]
-            line += f"{fit_exponent(numbers, [work[size][name] for size in sizes]):>8.2f}"
-        print(line)
+    begin, server_begin = time.perf_counter(), server_seconds()
+    processor_begin = time.process_time()
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = app(["--quiet", *arguments], standalone_mode=False)
+    assert not code or (may_say_no and code == 1), arguments
+    return Cost(
+        time.perf_counter() - begin,
+        time.process_time() - processor_begin + server_seconds() - server_begin,
+        1,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+    )
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from support.processes import wait_for
 
 from streamflow.catalog import Catalog, load_catalog
 from streamflow.database import Address
+from streamflow.features import history_rows
 from streamflow.features.offline import StreamflowOfflineStore
 from streamflow.features.repository import FeatureRepository
 from streamflow.warehouse.frozen import lock_for_writing
@@ -589,3 +590,29 @@ def test_equal_to_feasts_own_store_on_the_real_drops(
         assert_equal_to_stock(store, asked, [feature.ref for feature in catalog.features])
         store.registry.write_engine.dispose()
         repository.close()
+
+
+# --- the newest drop first ------------------------------------------------------------
+
+
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(question=questions(), most=st.sampled_from([0, 1]))
+def test_the_newest_drop_first_equals_the_pandas_oracle(
+    tiny: Tiny, question: tuple[list[Revision], list[tuple[str, datetime, datetime]]], most: int
+) -> None:
+    """Too many keys to name them, of one instant as known at one known_at: a training set."""
+    revisions, rows = question
+    _, instant_of_all, known_at_of_all = rows[0]
+    asked = [(key, instant_of_all, known_at_of_all) for key, _, _ in rows]
+    fill(tiny.connection, revisions)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history_rows, "MAX_LISTED_KEYS", most)
+        answer = tiny.store.get_historical_features(
+            entity_df=asking(asked), features=REFS
+        ).to_arrow()
+    plans = list(zip(*(answer[c].to_pylist() for c in PLAN), strict=True))
+    assert plans == expected(revisions, asked, "plan")
+    assert list(zip(answer["hours"].to_pylist())) == expected(revisions, asked, "usage")

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,39 +17,17 @@ from streamflow.database.known_at import current_known_at_by_adbc
 from streamflow.errors import FeastUnsupported
 from streamflow.features.entity_frame import EntityRequest, entity_table, make_request
 from streamflow.features.entity_keys import cast_keys
+from streamflow.features.history_rows import RequestedView, read_history
 from streamflow.features.history_source import (
     HistorySource,
     RunQuery,
     quote_identifier,
     read_source,
 )
-from streamflow.features.point_in_time_join import (
-    AS_OF,
-    INSTANT,
-    KNOWN_SINCE,
-    KNOWN_UNTIL,
-    ROW_KNOWN_AT,
-    point_in_time_join,
-)
-from streamflow.features.unloaded_rows import refuse_unloaded, refuse_unloaded_for
+from streamflow.features.point_in_time_join import point_in_time_join
+from streamflow.features.unloaded_rows import refuse_unloaded
 
-# Up to this many keys are named in the query, and PostgreSQL finds them by index. Measured: for 100
-# of 300,000 users that takes 1 ms instead of 600; for all of 7,043 users it takes the same time.
-MAX_LISTED_KEYS = 10_000
 Period = tuple[datetime, datetime]  # first and last instant, both included
-
-
-@dataclass(frozen=True, kw_only=True)
-class RequestedView:
-    """One feature view of a historical request."""
-
-    name: str
-    relation: str
-    timestamp_field: str
-    created_column: str | None
-    ttl: timedelta | None
-    keys: dict[str, str]  # column of the entity frame -> column of the history
-    features: dict[str, str]  # column of the answer -> column of the history
 
 
 def historical_features(
@@ -154,7 +131,7 @@ def _join_view(
         raise ValueError(f"the entity frame has no column {', '.join(map(repr, missing))}")
     key_types = {key: source.polars_type(column) for key, column in view.keys.items()}
     keys = cast_keys(view.name, pl.DataFrame(entities.select(list(view.keys))), key_types)
-    history = _read_history(run_query, view, source, keys, request)
+    history = read_history(run_query, view, source, keys, request)
     joined = point_in_time_join(
         request.rows.with_columns(keys.get_columns()),
         pl.DataFrame(history),
@@ -167,114 +144,3 @@ def _join_view(
         for name in joined.columns
     }
     return pa.table(columns)
-
-
-def _read_history(
-    run_query: RunQuery,
-    view: RequestedView,
-    source: HistorySource,
-    keys: pl.DataFrame,
-    request: EntityRequest,
-) -> pa.Table:
-    """Read the rows of a history that at least one request row may see.
-
-    The columns are the keys, AS_OF and the features, and also KNOWN_SINCE and KNOWN_UNTIL when the
-    request rows differ in their known_at.
-    """
-    columns = {key: source.value(column) for key, column in view.keys.items()}
-    columns |= {AS_OF: source.as_of}
-    columns |= {name: source.value(column) for name, column in view.features.items()}
-    refuse_unloaded_for(run_query, source, request, view.ttl)
-    conditions = _Conditions()
-    _limit_period(conditions, view, source, request)
-    if _limit_knowledge(conditions, view, source, request):
-        columns |= {KNOWN_SINCE: str(source.known_since), KNOWN_UNTIL: str(source.known_until)}
-    key_names = list(view.keys.values())
-    listed_keys = _list_few_keys(keys)
-    if listed_keys:
-        key_column = source.value(key_names[0])
-        placeholder = conditions.bind(listed_keys)
-        conditions.texts.append(f"{key_column} = ANY({placeholder})")
-    select_list = ", ".join(
-        f"{expression} AS {quote_identifier(name)}" for name, expression in columns.items()
-    )
-    statement = f"SELECT {select_list} FROM {source.rows(key_names)}"
-    return run_query(f"{statement} WHERE {conditions.sql}", conditions.parameters)
-
-
-class _Conditions:
-    """The conditions of a query and their parameters."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.parameters: list[object] = []
-
-    @property
-    def sql(self) -> str:
-        """Return the conditions, all of which must hold."""
-        return " AND ".join(self.texts) or "true"
-
-    def bind(self, value: object) -> str:
-        """Add a parameter and return its placeholder."""
-        self.parameters.append(value)
-        return f"${len(self.parameters)}"
-
-
-def _limit_period(
-    conditions: _Conditions,
-    view: RequestedView,
-    source: HistorySource,
-    request: EntityRequest,
-) -> None:
-    """Add the conditions that no request row lies before the history's row, or after its end."""
-    if request.rows.is_empty():
-        conditions.texts.append("false")
-        return
-    instants = request.rows[INSTANT]
-    conditions.texts.append(f"{source.as_of} <= {conditions.bind(instants.max())}")
-    if view.ttl:
-        first = instants.min()
-        assert isinstance(first, datetime)
-        oldest = conditions.bind(_subtract(first, view.ttl))
-        conditions.texts.append(f"{source.as_of} >= {oldest}")
-
-
-def _limit_knowledge(
-    conditions: _Conditions,
-    view: RequestedView,
-    source: HistorySource,
-    request: EntityRequest,
-) -> bool:
-    """Add the conditions for what was known. Return whether each row has to be looked at."""
-    if source.known_since is None:
-        if request.names_known_at:
-            raise FeastUnsupported(
-                f"feature view '{view.name}': its source has no created_timestamp_column, so "
-                "nobody can tell what was known at a known_at",
-                remedy="Leave the column known_at out, or name a created_timestamp_column.",
-            )
-        return False
-    if not (source.has_revisions or request.limits_knowledge):
-        conditions.texts.append(f"{source.known_until} IS NULL")
-        return False
-    if request.rows.is_empty():
-        return False
-    earliest, latest = request.rows[ROW_KNOWN_AT].min(), request.rows[ROW_KNOWN_AT].max()
-    since, until = source.known_since, source.known_until
-    conditions.texts.append(f"{since} <= {conditions.bind(latest)}")
-    conditions.texts.append(f"({until} IS NULL OR {until} > {conditions.bind(earliest)})")
-    return earliest != latest
-
-
-def _subtract(instant: datetime, span: timedelta) -> datetime:
-    """Return an instant less a time span, but none before the year 1."""
-    beginning = datetime(1, 1, 1, tzinfo=UTC)
-    return instant - span if instant - beginning > span else beginning
-
-
-def _list_few_keys(keys: pl.DataFrame) -> list[object]:
-    """Return the distinct keys, or nothing when naming them in the query would not be faster."""
-    if keys.width != 1:
-        return []
-    distinct = keys.to_series().drop_nulls().unique()
-    return distinct.to_list() if len(distinct) <= MAX_LISTED_KEYS else []

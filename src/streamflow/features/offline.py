@@ -32,7 +32,8 @@ from streamflow.database import Address, arrow
 from streamflow.features.entity_frame import find_period
 from streamflow.features.feast_connection import FeastConnectionConfig
 from streamflow.features.history_pulls import Pull, compose_all, compose_latest, pull
-from streamflow.features.history_reads import Period, RequestedView, historical_features
+from streamflow.features.history_reads import Period, historical_features
+from streamflow.features.history_rows import RequestedView
 from streamflow.features.offline_refusals import RefusingOfflineStore
 from streamflow.features.retrieval_job import StreamflowRetrievalJob
 

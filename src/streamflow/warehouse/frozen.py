@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from streamflow.catalog import Catalog, Column
-from streamflow.core.data.digest import ColumnDigest, TableDigest
+from streamflow.core.data.digest import BUCKET, ColumnDigest, TableDigest
 from streamflow.core.training.training_set import Source
 from streamflow.database import Address, arrow
 from streamflow.database.locks import RAW_AND_FROZEN_ROWS, transaction_lock_sql
@@ -177,7 +177,10 @@ def rows_to_freeze(
     key: str,
     drop: DropToFreeze,
 ) -> Iterator[pl.DataFrame]:
-    """Read the rows of a drop in chunks, in the order (bucket, bytes of the key) of a digest."""
+    """Read the rows of a drop in chunks, in the order (bucket, bytes of the key) of a digest.
+
+    The column BUCKET is added to them.
+    """
     return read_in_order(address, rows_to_freeze_sql(table, columns, key, drop), columns, key)
 
 
@@ -189,7 +192,10 @@ def frozen_rows(
     as_of: datetime,
     revision: int,
 ) -> Iterator[pl.DataFrame]:
-    """Read the rows of a revision in chunks, in the order (bucket, bytes of the key)."""
+    """Read the rows of a revision in chunks, in the order (bucket, bytes of the key).
+
+    The column BUCKET is added to them.
+    """
     rows = sql.SQL("SELECT {} FROM {} WHERE as_of = {} AND revision = {}").format(
         list_identifiers(types),
         sql.Identifier("frozen", table),
@@ -207,9 +213,11 @@ def read_in_order(
 ) -> Iterator[pl.DataFrame]:
     """Read the rows of a query in chunks, in the order (bucket, bytes of the key)."""
     query = sql.SQL(
-        'SELECT {columns} FROM ({rows}) AS row ORDER BY {bucket}, {key}::text COLLATE "C"'
+        "SELECT {columns}, {bucket} AS {bucket_name} FROM ({rows}) AS row"
+        ' ORDER BY {bucket_name}, {key}::text COLLATE "C"'
     ).format(
         columns=list_identifiers(names),
+        bucket_name=sql.Identifier(BUCKET),
         rows=rows,
         bucket=sql.SQL(BUCKET_SQL).format(key=sql.Identifier(key)),
         key=sql.Identifier(key),

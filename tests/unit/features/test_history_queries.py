@@ -13,7 +13,7 @@ import pytest
 
 from streamflow.features import history_reads
 from streamflow.features.history_pulls import Pull, compose_all, compose_latest
-from streamflow.features.history_reads import RequestedView
+from streamflow.features.history_rows import RequestedView
 from streamflow.features.history_source import HistorySource
 
 QUERY = "(SELECT * FROM trips)"

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.catalog import Column, parse_catalog
-from streamflow.core.data.contract import MAX_SHOWN_CHARACTERS, read_cells
+from streamflow.core.data.cell_contract import read_cells
+from streamflow.core.data.contract import MAX_SHOWN_CHARACTERS
 from streamflow.steps.data.drop_reading import CheckedDrop, inspect_files, read_drop
 from streamflow.steps.data.violations import describe_violations
 

@@ -34,6 +34,7 @@ BUCKETS = 256
 DIGEST_BYTES = 32  # the length of a sha256
 ROW_DIGEST_BYTES = 16
 VALUE_BYTES = 8  # the payload of a value that is not a string
+BUCKET = "__bucket"  # the column with the bucket of each row, where it is computed already
 
 Types = Mapping[str, str]  # column -> logical type, as in the catalog
 Buckets = NDArray[np.uint8]  # (n,) the bucket of each row
@@ -128,18 +129,27 @@ class Digester:
         # The bucket and the key bytes of the last row.
         self._last_position: tuple[int, bytes] | None = None
 
-    def update(self, chunk: pl.DataFrame) -> None:
-        """Add rows. Raises RowsOutOfOrder when they do not follow the order."""
+    def update(self, chunk: pl.DataFrame, buckets: pl.Series | None = None) -> None:
+        """Add rows. Raises RowsOutOfOrder when they do not follow the order.
+
+        Args:
+            chunk: The rows.
+            buckets: Their buckets, if PostgreSQL or a former pass has computed them: Python does it
+                row by row. With wrong buckets the digest is a different one.
+        """
         if chunk.is_empty():
             return
         keys = chunk[self._key].cast(pl.String)
-        buckets = assign_buckets(keys)
-        self._check_order(keys, buckets)
-        edges = np.flatnonzero(np.diff(buckets)) + 1
+        known_buckets = pl.Series(assign_buckets(keys)) if buckets is None else buckets
+        row_buckets = known_buckets.cast(pl.UInt8).to_numpy()
+        self._check_order(keys, row_buckets)
+        edges = np.flatnonzero(np.diff(row_buckets)) + 1
         bounds = [0, *edges.tolist(), len(chunk)]
         for name, logical_type in self._types.items():
             streams = self._streams[name]
-            for bucket, shape, payload in _encode_runs(chunk[name], logical_type, buckets, bounds):
+            for bucket, shape, payload in _encode_runs(
+                chunk[name], logical_type, row_buckets, bounds
+            ):
                 shape_hash, payload_hash = streams[bucket]
                 shape_hash.update(shape)
                 payload_hash.update(payload)
@@ -178,16 +188,20 @@ def digest_frame(frame: pl.DataFrame, *, key: str, types: Types) -> TableDigest:
     True
     """
     digester = Digester(key, types)
-    digester.update(sort_for_digest(frame, key))
+    rows = sort_for_digest(frame, key)
+    digester.update(rows, rows[BUCKET])
     return digester.finish()
 
 
 def sort_for_digest(frame: pl.DataFrame, key: str) -> pl.DataFrame:
-    """Return the rows in the order of (bucket, key bytes), as a digester needs them."""
-    buckets = pl.Series("__bucket", assign_buckets(frame[key]))
+    """Return the rows in the order of (bucket, key bytes), as a digester needs them.
+
+    The column BUCKET is added to them.
+    """
+    buckets = pl.Series(BUCKET, assign_buckets(frame[key]))
     texts = pl.col(key).cast(pl.String).alias("__key")
     with_positions = frame.with_columns(buckets, texts)
-    return with_positions.sort("__bucket", "__key").drop("__bucket", "__key")
+    return with_positions.sort(BUCKET, "__key").drop("__key")
 
 
 def compute_row_digests(frame: pl.DataFrame, *, types: Types) -> list[bytes]:

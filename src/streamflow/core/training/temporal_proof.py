@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.core.data.digest import Digester
+from streamflow.core.data.digest import BUCKET, Digester
 from streamflow.core.data.instants import format_instant
 from streamflow.core.training.certificate import CertificatePart
 from streamflow.core.training.row_sources import DatedRevision, Reading, find_sources
@@ -59,7 +59,7 @@ class Audit:
         """Check a chunk of the training set.
 
         Args:
-            frame: The key and the columns of the reading.
+            frame: The key and the columns of the reading, and the column BUCKET.
             rows: The frozen rows of these keys: the key, as_of, revision, known_at and the columns
                 of the reading.
         """
@@ -71,7 +71,7 @@ class Audit:
         cells = readable.select(source_rows)
         derived = pl.DataFrame([keys]).hstack(cells)
         digested = derived.select(self._key, *names, *ROW_INSTANTS)
-        self._digester.update(digested)
+        self._digester.update(digested, frame[BUCKET])
         self._note_newest(derived)
         if not names:
             has_no_row = row_numbers.to_numpy() < 0

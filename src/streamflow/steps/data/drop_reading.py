@@ -11,13 +11,9 @@ from pathlib import Path
 import polars as pl
 
 from streamflow.catalog import Catalog, kind_of
+from streamflow.core.data.cell_contract import read_cells
 from streamflow.core.data.cell_forms import name_cells
-from streamflow.core.data.contract import (
-    HEADER_ROW,
-    DropViolation,
-    polars_type,
-    read_cells,
-)
+from streamflow.core.data.contract import HEADER_ROW, DropViolation, polars_type
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 from streamflow.errors import ContractViolation

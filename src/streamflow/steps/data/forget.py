@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from streamflow.core.data.digest import Digester, TableDigest
+from streamflow.core.data.digest import BUCKET, Digester, TableDigest
 from streamflow.errors import EntityUnknown, SnapshotDamaged
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import describe_digest_difference
@@ -115,8 +115,9 @@ def _digest_without(platform: Platform, revision: Revision, key_name: str, key: 
     for rows in read_frames(
         platform, revision.table, types, key_name, revision.as_of, revision.revision
     ):
-        full_digester.update(rows)
-        remaining_digester.update(rows.filter(pl.col(key_name).cast(pl.String) != key))
+        full_digester.update(rows, rows[BUCKET])
+        remaining_rows = rows.filter(pl.col(key_name).cast(pl.String) != key)
+        remaining_digester.update(remaining_rows, remaining_rows[BUCKET])
     damage = describe_digest_difference(revision, full_digester.finish(), recorded)
     if damage:
         raise SnapshotDamaged(damage, state="Nothing was erased.")

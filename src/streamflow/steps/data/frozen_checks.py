@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from streamflow.core.data.counts import count_of
-from streamflow.core.data.digest import Digester, RowsOutOfOrder, TableDigest
+from streamflow.core.data.digest import BUCKET, Digester, RowsOutOfOrder, TableDigest
 from streamflow.core.training.training_set import describe_revision
 from streamflow.errors import SnapshotDamaged, SnapshotMissing
 from streamflow.platform import Platform
@@ -176,7 +176,7 @@ def _digest_revision(
     for rows in read_frames(
         platform, revision.table, types, key, revision.as_of, revision.revision
     ):
-        digester.update(rows)
+        digester.update(rows, rows[BUCKET])
         if progress:
             progress.add(len(rows))
     return digester.finish()

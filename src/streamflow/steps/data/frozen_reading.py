@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from streamflow.core.data.contract import polars_type
-from streamflow.core.data.digest import assign_buckets
+from streamflow.core.data.digest import BUCKET, assign_buckets
 from streamflow.core.training.training_set import Source, describe_revision
 from streamflow.errors import SnapshotDamaged, SnapshotMissing
 from streamflow.platform import Platform
@@ -46,7 +46,7 @@ def read_batches(
     types = {column.name: column.type for column in columns}
     key = platform.catalog.entity.key
     for frame in read_frames(platform, table, types, key, as_of, revision):
-        yield from frame.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
+        yield from frame.drop(BUCKET).to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
 
 
 def read_frames(
@@ -59,6 +59,8 @@ def read_frames(
 ) -> Iterator[pl.DataFrame]:
     """Read columns of a revision in chunks, in the order (bucket, bytes of the key).
 
+    The column BUCKET is added to them.
+
     Args:
         platform: the open platform.
         table: the table.
@@ -69,7 +71,8 @@ def read_frames(
     """
     in_lake = _find_unloaded(platform, (table, as_of, revision))
     if in_lake is not None:
-        yield from read_lake(platform, in_lake, list(types))
+        for frame in read_lake(platform, in_lake, list(types)):
+            yield frame.with_columns(pl.Series(BUCKET, assign_buckets(frame[key])))
         return
     yield from frozen.frozen_rows(platform.address, table, types, key, as_of, revision)
 

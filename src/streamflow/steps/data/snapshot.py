@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from streamflow.core.data.contract import describe_expectation
-from streamflow.core.data.digest import Digester, TableDigest
+from streamflow.core.data.digest import BUCKET, Digester, TableDigest
 from streamflow.errors import ContractViolation
 from streamflow.platform import Platform
 from streamflow.progress import Progress
@@ -236,7 +236,7 @@ def _digest_drop(
     types = {name: column.type for name, column in columns.items()}
     digester = Digester(key, types)
     for rows in frozen.rows_to_freeze(platform.address, table, columns, key, drop):
-        digester.update(rows)
+        digester.update(rows, rows[BUCKET])
         progress.add(len(rows))
     return digester.finish()
 

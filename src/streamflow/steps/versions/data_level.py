@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -18,9 +17,16 @@ from streamflow.core.training.training_set import Source
 from streamflow.core.versions.level_comparison import Level
 from streamflow.core.versions.passport import Passport
 from streamflow.errors import NotRebuildable
+from streamflow.files.read_ahead import read_ahead
 from streamflow.platform import Platform
 from streamflow.progress import Progress
-from streamflow.steps.data.frozen_reading import read_rows, read_rows_in_buckets
+from streamflow.steps.data.frozen_reading import read_rows_in_buckets
+from streamflow.steps.versions.frozen_contents import (
+    FrozenContent,
+    columns_of_training_set,
+    find_content,
+    read_contents,
+)
 from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse import change_evidence, frozen
 from streamflow.warehouse.frozen import Revision
@@ -33,7 +39,8 @@ MAX_EXPLAINED_BUCKETS = 16
 class VerifiedRows:
     """The verdict on the data level, and the rows that were compared with the digests.
 
-    A version is rebuilt from exactly these rows. `frames` has the rows by (table, as_of, revision).
+    A version is rebuilt from exactly these rows. `frames` has the rows by (table, as_of, revision):
+    as_of and the columns that a training set reads.
     """
 
     level: Level
@@ -50,10 +57,17 @@ class VerifiedRows:
         return pl.concat([frame.select("as_of", *columns) for frame in frames])
 
 
-def verify_frozen_rows(platform: Platform, passport: Passport) -> VerifiedRows:
+def verify_frozen_rows(
+    platform: Platform, passport: Passport, *, keeps_rows: bool = True
+) -> VerifiedRows:
     """Read and verify every revision that a passport names.
 
-    `platform` has the recorded catalog and settings.
+    Every column is verified. Of the rows only what a training set reads stays in memory.
+
+    Args:
+        platform: with the recorded catalog and settings
+        passport: names the revisions
+        keeps_rows: whether the rows are needed afterwards
 
     Raises:
         NotRebuildable: a revision is no longer frozen, or rows of it were erased on request
@@ -64,20 +78,18 @@ def verify_frozen_rows(platform: Platform, passport: Passport) -> VerifiedRows:
     progress = Progress(platform.notify, "verifying frozen rows", total_rows)
     differences: list[Difference] = []
     frames = {}
-    # One thread reads ahead: PostgreSQL sends the next revision while this one is digested.
-    reader = ThreadPoolExecutor(max_workers=1)
-    try:
-        pending_reads = [
-            _start_reading(platform, source, revisions[source.revision_key], reader)
-            for source in passport.sources
-        ]
-        for pending in pending_reads:
-            frame = pending.rows.result()
-            frames[pending.source.revision_key] = frame
-            differences += _compare_revision(platform, pending, frame)
-            progress.add(len(frame))
-    finally:
-        reader.shutdown(cancel_futures=True)
+    contents = [
+        find_content(platform, source, revisions[source.revision_key])
+        for source in passport.sources
+    ]
+    # A thread reads the next revision while this one is digested. So two are in memory whole.
+    for content, frame in read_ahead(read_contents(platform, contents)):
+        differences += _compare_revision(platform, content, frame)
+        progress.add(len(frame))
+        if keeps_rows:
+            readable = columns_of_training_set(platform.catalog, content.source.table)
+            columns = [name for name in frame.columns if name in readable]
+            frames[content.source.revision_key] = frame.select(columns)
     differences += _compare_newest_revisions(platform, passport)
     return VerifiedRows(level=Level(name="data", differences=tuple(differences)), frames=frames)
 
@@ -109,43 +121,21 @@ def refuse_erased(platform: Platform, passport: Passport) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _PendingRead:
-    """A revision whose rows a thread is reading."""
-
-    source: Source
-    revision: Revision
-    types: dict[str, str]
-    rows: Future[pl.DataFrame]
-
-
-def _start_reading(
-    platform: Platform,
-    source: Source,
-    revision: Revision,
-    reader: ThreadPoolExecutor,
-) -> _PendingRead:
-    types = _column_types(platform, source, revision)
-    revisions = [(source.as_of, source.revision)]
-    rows = reader.submit(read_rows, platform, source.table, types, revisions)
-    return _PendingRead(source=source, revision=revision, types=types, rows=rows)
-
-
 def _compare_revision(
     platform: Platform,
-    pending: _PendingRead,
+    content: FrozenContent,
     frame: pl.DataFrame,
 ) -> list[Difference]:
     """Compare a revision with the passport: its row in streamflow.revision, and its cells."""
-    source = pending.source
-    revision = pending.revision
+    source = content.source
+    revision = content.revision
     key = platform.catalog.entity.key
-    content = digest_frame(frame.drop("as_of"), key=key, types=pending.types)
+    digest = digest_frame(frame.drop("as_of"), key=key, types=content.types)
     differences = list(_compare_record(source, revision))
-    if content.value != source.digest:
+    if digest.value != source.digest:
         differences += [
             replace(difference, what=f"{source}, {difference.what}")
-            for difference in _explain_content(platform, source, revision, content)
+            for difference in _explain_content(platform, source, revision, digest)
         ]
     return differences
 
@@ -167,23 +157,6 @@ def _compare_record(source: Source, revision: Revision) -> Iterator[Difference]:
             now=revision.known_at.isoformat(),
             note=table_note,
         )
-
-
-def _column_types(platform: Platform, source: Source, revision: Revision) -> dict[str, str]:
-    """Return the type of each column that the revision was frozen with.
-
-    The types are stored with the revision. Where they are gone, the catalog's types are used.
-    """
-    stored_digest = frozen.stored_digest(platform.connection, revision)
-    stored = {column.name: column.type for column in stored_digest.columns}
-    catalog_columns = platform.catalog.columns(source.table)
-    declared = {name: column.type for name, column in catalog_columns.items()}
-    types = {}
-    for name in source.columns:
-        column_type = stored.get(name) or declared.get(name, "")
-        if column_type:
-            types[name] = column_type
-    return types
 
 
 def _explain_content(

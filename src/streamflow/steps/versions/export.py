@@ -15,7 +15,7 @@ import polars as pl
 
 from streamflow import __version__
 from streamflow.core.data.catalog_definitions import values_to_toml
-from streamflow.core.data.digest import Digester, TableDigest
+from streamflow.core.data.digest import BUCKET, Digester, TableDigest
 from streamflow.core.training.training_set import Source
 from streamflow.core.versions.manifest import (
     CATALOG,
@@ -201,9 +201,9 @@ def _add_revision(
     digester = Digester(key, types)
     names: list[str] = []
     for chunk in read_frames(platform, source.table, types, key, source.as_of, source.revision):
-        digester.update(chunk)
+        digester.update(chunk, chunk[BUCKET])
         names.append(f"{folder}/{len(names):05}.arrow")
-        writer.add(names[-1], [_ipc_bytes(chunk)])
+        writer.add(names[-1], [_ipc_bytes(chunk.drop(BUCKET))])
         progress.add(len(chunk))
     _require_undamaged(source, revision, digester.finish())
     return ExportedRevision(

@@ -95,7 +95,8 @@ def reproduce_recorded(platform: Platform, version_or_run: str) -> ReproduceRece
 def _require_unchanged_data(platform: Platform, record: RecordedVersion) -> Level:
     """Return the data level. Raises NotRebuildable when frozen rows were changed."""
     recorded_platform = platform_with_recorded_catalog(platform, record.passport)
-    level = verify_frozen_rows(recorded_platform, record.passport).level
+    verified_rows = verify_frozen_rows(recorded_platform, record.passport, keeps_rows=False)
+    level = verified_rows.level
     if not level.is_same:
         first = str(level.differences[0])
         raise NotRebuildable(

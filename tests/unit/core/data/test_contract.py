@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamflow.catalog import Column, load_catalog
-from streamflow.core.data.contract import find_header_violations, read_cells
+from streamflow.core.data.cell_contract import read_cells
+from streamflow.core.data.contract import find_header_violations
 from streamflow.core.data.key_contract import check_keys_across_files, find_repeated_keys
 
 COLUMNS = {

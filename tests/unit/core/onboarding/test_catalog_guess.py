@@ -23,7 +23,7 @@ from streamflow.catalog import (
 )
 from streamflow.catalog.file_format import BLANKS
 from streamflow.core.data.catalog_definitions import quote_toml
-from streamflow.core.data.contract import read_cells
+from streamflow.core.data.cell_contract import read_cells
 from streamflow.core.onboarding.catalog_guess import CatalogGuess, guess_catalog
 from streamflow.core.onboarding.catalog_text import catalog_text
 from streamflow.core.onboarding.column_guess import FileFacts, guess_column
