@@ -23,7 +23,7 @@ from streamflow.core.onboarding.column_batch import (
     Hashes,
     KeyCells,
     count_values,
-    guess_column_family,
+    guess_families,
     hash_cells,
     list_odd_cells,
     read_key_cells,
@@ -61,9 +61,11 @@ def count_batch(
         rows: (n,) the numbers of the rows in the file, from 0.
         cells: (n, ·) text, in columns named by the headers; a null where a cell is empty.
     """
+    unknown = [header for header, column in expected.columns.items() if column.family is None]
+    families = guess_families(cells, unknown, file_format, kind)
     columns = {}
     for header, column in expected.columns.items():
-        family = column.family or guess_column_family(cells[header], file_format, kind)
+        family = families.get(header, column.family)
         columns[header] = replace(column, family=family)
     counts, fitting = count_cells(cells, columns, file_format, kind)
     cell_hashes = {

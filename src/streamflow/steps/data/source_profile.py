@@ -19,6 +19,7 @@ from streamflow.catalog.file_format import BLANKS
 from streamflow.catalog.file_kinds import EXCEL
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, guess_style
+from streamflow.core.onboarding.column_batch import list_first_values
 from streamflow.core.onboarding.column_names import derive_names, number_name
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.date_style import guess_dates
@@ -221,7 +222,7 @@ def _guess_values(cells: pl.DataFrame, source: SourceFormat, *, is_text: bool) -
     """
     samples: dict[str, list[str]] = {}
     for column in cells.get_columns():
-        values = column.drop_nulls().unique(maintain_order=True).head(SAMPLED_VALUES)
+        values = list_first_values(column, SAMPLED_VALUES)
         samples[column.name] = values.str.strip_chars(BLANKS).to_list()
     numbers = guess_style(samples, separator=source.file_format.separator)
     columns = ", ".join(map(repr, numbers.columns))
