@@ -43,6 +43,7 @@ MODULES_OF_EXTRA: dict[str, tuple[str, ...]] = {
         "typeguard",
         "yaml",
     ),
+    "spark": ("pysail", "pyspark"),
 }
 # The extras from the smallest to the largest.
 EXTRAS = tuple(MODULES_OF_EXTRA)

@@ -137,7 +137,8 @@ def test_an_extra_brings_the_packages_of_its_modules_and_the_smaller_extra(
         for module in set(modules) - INDIRECT:
             assert owners[module] & (required - smaller), f"{extra}: {module}"
         smaller = required
-    assert set(list_requirements("all")) == smaller
+    # Spark is for more than one machine: who installs `all` gets nothing of it.
+    assert set(list_requirements("all")) == set(list_requirements("train"))
 
 
 def test_each_command_with_an_extra_of_its_own_exists() -> None:
