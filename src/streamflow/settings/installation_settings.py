@@ -12,6 +12,7 @@ from pydantic import AliasChoices, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from streamflow.engine_names import EngineName
 from streamflow.settings.fields import (
     PREFIX,
     HttpAddress,
@@ -70,7 +71,7 @@ class InstallationSettings(BaseSettings):
         "the Spark Connect server of the engine spark, such as sc://127.0.0.1:15002; "
         "a token can follow: sc://host:443/;token=...",
     )
-    engine: Literal["local", "spark"] = setting(
+    engine: EngineName = setting(
         "local",
         "where training sets are joined and drops are scored: in the process of the command "
         "(local), or on the Spark Connect server that spark_remote names (spark)",

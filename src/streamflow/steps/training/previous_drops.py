@@ -18,7 +18,8 @@ from streamflow.core.training.training_set import TrainingSet
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.settings import Settings
-from streamflow.steps.training.training_set import assemble, read_features
+from streamflow.steps.training.feature_reading import read_features
+from streamflow.steps.training.training_set import assemble
 from streamflow.warehouse import frozen, provenance
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.known_drops import TrainingDrops, read_known_drops
