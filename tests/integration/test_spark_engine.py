@@ -7,6 +7,7 @@ was forgotten. The engine is a real Sail server.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,9 +21,13 @@ from support.chain import FEBRUARY, JANUARY, copy_drop, load
 from support.sail import sail_server
 from support.states import TWO_MONTHS, in_state
 
-from streamflow.errors import EngineUnavailable
+from streamflow.errors import EngineFailed, EngineUnavailable
 from streamflow.platform import Platform
+from streamflow.spark.session import SparkEngine, open_engine
 from streamflow.steps.data.forget import forget
+from streamflow.steps.serving import engine_answers
+from streamflow.steps.serving import score as score_step
+from streamflow.steps.serving.score_task import plan_scoring
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.versions.rebuild_verdict import IDENTICAL
 from streamflow.steps.versions.reproduce import reproduce
@@ -110,6 +115,55 @@ def test_a_training_set_of_the_engine_has_the_digest_of_the_local_one(
         expected.dated_rows.drop("known_at", strict=False),
     )
     assert expected.frame["plan_stream_tv"].null_count() > 0
+
+
+def answers_of(platform: Platform, as_of: datetime, engine: SparkEngine | None) -> pl.DataFrame:
+    """All answers of version 1 for a drop, by key."""
+    task = plan_scoring(platform, as_of, 1, explain=False)
+    chunks = score_step._answer_chunks(platform, task, 150, engine)
+    return pl.concat(chunks).sort("key")
+
+
+@pytest.mark.parametrize("as_of", [JANUARY, FEBRUARY])
+def test_the_answers_of_the_engine_are_the_local_ones(
+    without_a_user: Platform, engine: str, as_of: datetime
+) -> None:
+    expected = answers_of(without_a_user, as_of, None)
+    with closing(open_engine(engine)) as session:
+        computed = answers_of(without_a_user, as_of, session)
+    assert_frame_equal(computed, expected, check_exact=True)
+
+
+def test_the_rule_with_reasons_can_be_sent_to_a_worker(local: Platform) -> None:
+    from pyspark import cloudpickle
+
+    task = plan_scoring(local, FEBRUARY, 1, explain=True)
+    rows = next(score_step._feature_chunks(local, task, 3))
+    rule = task.make_rule(local.catalog)
+    sent = cloudpickle.loads(cloudpickle.dumps(rule))
+    answers = rule.answer(rows)
+    assert_frame_equal(sent.answer(rows), answers, check_exact=True)
+    assert answers["reasons"].null_count() == 0
+
+
+def test_a_drop_is_scored_on_the_engine(without_a_user: Platform, spark: Platform) -> None:
+    on_engine = score_step.score(spark, FEBRUARY, version=1)
+    here = answers_of(without_a_user, FEBRUARY, None)
+    assert on_engine.new
+    assert on_engine.run.digest == score_step._digest([here.select("key", "probability")])
+    assert not score_step.score(without_a_user, FEBRUARY, version=1).new
+
+
+def test_a_worker_with_a_different_code_is_refused_and_nothing_is_written(
+    spark: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_answers, "code_digest", lambda: "of the command")
+    with pytest.raises(EngineFailed, match="this worker has a different code of streamflow"):
+        score_step.score(spark, JANUARY, version=1)
+    runs = spark.connection.execute(
+        "SELECT count(*) FROM streamflow.score_run WHERE as_of = %s", [JANUARY]
+    )
+    assert runs.fetchone() == (0,)
 
 
 def test_without_its_server_a_step_ends_and_computes_nothing_locally(local: Platform) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import warnings
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ MAJOR_VERSION = "4"
 # Rows that are sent in one message. A message of gRPC may have 128 MB.
 ROWS_PER_MESSAGE = 100_000
 MESSAGE_LENGTH = 400  # of what is shown of an error of the server; the rest is its stack
+TRACEBACK = "Traceback (most recent call last):"  # a worker sends one
+PYTHON_ERROR = re.compile(r"^\w+(?:\.\w+)*(?:Error|Exception): .*", re.MULTILINE)
 
 
 class SparkEngine:
@@ -169,10 +172,11 @@ def translate_errors(address: str, *, opening: bool = False) -> Iterator[None]:
 
 
 def _shorten(text: str) -> str:
-    """Return the beginning of a message of the server on one line.
+    r"""Return what a message of the server says, on one line: of a traceback its error.
 
-    >>> _shorten("no such   table   at line 1")
-    'no such table at line 1'
+    >>> _shorten("Traceback (most recent call last):\n  File x\nValueError: no rows\n")
+    'ValueError: no rows'
     """
-    line = " ".join(text.split())
+    errors = PYTHON_ERROR.findall(text) if TRACEBACK in text else []
+    line = " ".join((errors[-1] if errors else text).split())
     return line if len(line) <= MESSAGE_LENGTH else f"{line[:MESSAGE_LENGTH]}…"
