@@ -18,7 +18,7 @@ import pytest
 from conftest import Cluster
 from polars.testing import assert_frame_equal
 from support.chain import FEBRUARY, JANUARY, copy_drop, load
-from support.sail import sail_server
+from support.spark_servers import sail_server
 from support.states import TWO_MONTHS, in_state
 
 from streamflow.errors import EngineFailed, EngineUnavailable

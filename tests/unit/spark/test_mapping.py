@@ -8,7 +8,7 @@ from contextlib import closing
 import polars as pl
 import pyarrow as pa
 import pytest
-from support.sail import sail_server
+from support.spark_servers import sail_server
 
 from streamflow.errors import EngineFailed
 from streamflow.spark import mapping

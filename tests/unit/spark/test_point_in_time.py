@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from support.sail import sail_server
+from support.spark_servers import sail_server
 
 from streamflow.features import point_in_time_join as local
 from streamflow.spark.point_in_time import DropRevision, JoinedView, PointInTimeJoin

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from support.sail import sail_server
+from support.spark_servers import sail_server
 
 from streamflow.errors import EngineFailed, EngineUnavailable, PackagesMissing, SettingsInvalid
 from streamflow.settings import load_settings

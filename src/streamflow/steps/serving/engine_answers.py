@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import polars as pl
 import pyarrow as pa
@@ -19,8 +18,7 @@ from streamflow.spark.point_in_time import JoinedView
 from streamflow.spark.session import SparkEngine
 from streamflow.steps.serving.answers import AnswerRule
 from streamflow.steps.serving.score_task import ScoreTask
-from streamflow.steps.training.feature_reading import start_join
-from streamflow.warehouse import frozen
+from streamflow.steps.training.feature_reading import frozen_reader, start_join
 
 INSTANT_TYPE = pl.Datetime("us", "UTC")
 # What a worker returns of each row. An instant is a whole number of microseconds.
@@ -78,7 +76,7 @@ def answer_on_engine(
         EngineFailed: the server could not compute them.
     """
     key = platform.catalog.entity.key
-    read_rows = partial(frozen.read_rows, platform.address)
+    read_rows = frozen_reader(platform)
     population = task.population
     keys = read_rows(population.table, [key], [(population.as_of, population.revision)])[key]
     join = start_join(engine, platform.catalog, read_rows)

@@ -43,7 +43,7 @@ def open_month_reader(platform: Platform) -> Iterator[ReadMonth]:
         if engine is None:
             yield partial(_read_month_by_feast, platform)
             return
-        join = start_join(engine, platform.catalog, partial(frozen.read_rows, platform.address))
+        join = start_join(engine, platform.catalog, frozen_reader(platform))
         yield partial(_read_month_on_engine, platform.catalog, join)
 
 
@@ -113,6 +113,11 @@ def _join_locally(
         history = rows.filter(pl.col(AS_OF).is_between(as_of - ttl, as_of))
         joined_views.append(point_in_time_join(entities, history, keys=[key], ttl=ttl))
     return pl.concat(joined_views, how="horizontal")
+
+
+def frozen_reader(platform: Platform) -> ReadRows:
+    """Return what reads frozen rows for the engine, wherever they lie."""
+    return partial(frozen.read_rows, platform.address)
 
 
 def read_table(
