@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from streamflow.core.data.contract import polars_type
 from streamflow.features.drop_features import as_of_column
+from streamflow.models.sending import allow_sending
 from streamflow.platform import Platform
 from streamflow.runtime import code_digest
 from streamflow.spark import point_in_time
@@ -82,6 +83,7 @@ def answer_on_engine(
     join = start_join(engine, platform.catalog, read_rows)
     statement = join.compose(keys, _list_views(task))
     work = _plan_work(task, rule)
+    allow_sending()
     answers = engine.read(map_rows(engine, statement, work, ANSWER_COLUMNS))
     yield answers.with_columns(
         pl.col("features_as_of").cast(INSTANT_TYPE), pl.col("prediction").cast(pl.Int16)
