@@ -17,6 +17,7 @@ from ratios import FILE, IS_SHORT, Ratio, read_ratios
 
 #: Each benchmark with what makes it short: variables, then arguments.
 SECTIONS: dict[str, tuple[dict[str, str], list[str]]] = {
+    "init": ({"ROWS": "200000"}, []),
     "training_set": ({"RUNS": "2", "PATIENCE": "30"}, []),
     "million": ({"USERS": "50000"}, []),
     "reproduce": ({"USERS": "20000", "RUNS": "1"}, []),

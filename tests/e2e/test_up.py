@@ -9,8 +9,6 @@ import json
 import shlex
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -261,12 +259,7 @@ def is_followed(home: Path) -> bool:
 def test_two_at_once_do_not_both_start(home: Path) -> None:
     lock = take_lock(home)
     assert lock is not None
-    done = subprocess.run(
-        [sys.executable, "-m", "streamflow", "--home", str(home), "up", "prefect"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(home, "--home", str(home), "up", "prefect")
     assert (done.returncode, "are already up in" in done.stderr) == (0, True), done.stderr
 
 

@@ -7,12 +7,12 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from support.fork_server import ForkedConversation
 from support.processes import alive, wait_for
 
 from streamflow.database import attach, connect
@@ -38,30 +38,19 @@ def home(tmp_path: Path) -> Iterator[Path]:
     remove_server(tmp_path / "home")
 
 
-def hold(home: Path) -> subprocess.Popen[str]:
+def hold(home: Path) -> ForkedConversation:
     """Another process that uses the server until its input ends."""
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(home)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def said(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+    return ForkedConversation(HOLD, str(home), environment=os.environ)
 
 
 def test_processes_share_one_server_and_the_last_one_stops_it(home: Path) -> None:
     holders = [hold(home) for _ in range(4)]  # at once, on a state folder that is not there yet
-    assert len({said(holder) for holder in holders} - {""}) == 1
+    assert len({holder.hear() for holder in holders} - {""}) == 1
     for holder in holders[:2]:
-        holder.communicate("")
-    holders[2].send_signal(signal.SIGKILL)
-    holders[2].communicate()
+        holder.end()
+    holders[2].kill()
     assert any("postgres -D" in line for line in alive(home))
-    holders[3].communicate("")
+    holders[3].end()
     assert wait_for(lambda: not alive(home), 5.0), alive(home)
 
 

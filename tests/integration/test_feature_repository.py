@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from feast import FeatureStore
 from feast.repo_operations import _get_repo_contents, apply_total_with_repo_instance
+from support.fork_server import CODE, ForkedConversation, run_forked
 from support.frozen import create_catalog_tables, freeze, fresh_database, instant, tiny_catalog
 from support.registry import meaning, stock_store
 
@@ -81,10 +82,11 @@ for line in sys.argv[1:]:
 def feast(folder: Path, *lines: str) -> dict[str, str]:
     """Run stock `feast` commands in the repository: line -> output.
 
-    All of them run in one process: Feast is slow to import.
+    All of them run in one process, a fork: Feast is slow to import.
     """
-    command = [sys.executable, "-W", "ignore", "-c", COMMANDS, *lines]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        done = run_forked(CODE, COMMANDS, *lines, environment=os.environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return {part.split("\n")[0]: part.partition("\n")[2] for part in done.stdout.split("> ")[1:]}
 
@@ -266,21 +268,11 @@ def test_two_processes_may_apply_at_once(
     database: psycopg.Connection, repository: FeatureRepository
 ) -> None:
     repository.write(SERVICES)
-    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", RIVAL, str(repository.folder)],
-        env={**os.environ, "PYTHONPATH": path},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as rival:
-        assert rival.stdin is not None
-        assert rival.stdout is not None
-        assert rival.stdout.readline() == "ready\n"
-        rival.stdin.write("go\n")
-        rival.stdin.flush()
-        repository.apply()  # both find an empty schema and would create the tables
-        assert rival.wait() == 0
+    rival = ForkedConversation(RIVAL, str(repository.folder), environment=os.environ)
+    assert rival.hear() == "ready"
+    rival.say("go")
+    repository.apply()  # both find an empty schema and would create the tables
+    assert rival.end() == 0
     before = dump(repository.folder)
     repository.apply()
     assert dump(repository.folder) == before

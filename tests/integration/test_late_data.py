@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from support.chain import (
     load,
     run,
 )
+from support.fork_server import ForkedConversation
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.errors import ContractViolation
@@ -239,25 +238,16 @@ with open_platform(load_settings()) as platform:
 """
 
 
-def loader(variables: dict[str, str], *jobs: tuple[Path, str]) -> subprocess.Popen[str]:
+def loader(variables: dict[str, str], *jobs: tuple[Path, str]) -> ForkedConversation:
     words = [str(word) for job in jobs for word in job]
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", LOADER, *words],
-        env={**os.environ, **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    return ForkedConversation(LOADER, *words, environment={**os.environ, **variables})
 
 
-def all_say(loaders: list[subprocess.Popen[str]], word: str) -> bool:
-    return [one.stdout.readline() for one in loaders if one.stdout] == [f"{word}\n"] * len(loaders)
-
-
-def go(loaders: list[subprocess.Popen[str]]) -> None:
+def go(loaders: list[ForkedConversation]) -> None:
     """All at once: the next job of each."""
     for one in loaders:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    assert all_say(loaders, "loaded")
+        one.say("go")
+    assert [one.hear() for one in loaders] == ["loaded"] * len(loaders)
 
 
 def test_two_loaders_at_once_end_as_one_after_the_other(
@@ -271,7 +261,7 @@ def test_two_loaders_at_once_end_as_one_after_the_other(
         loader(variables, (january, "2024-01-31"), same),
         loader(variables, (february, "2024-02-29"), same),
     ]
-    assert all_say(loaders, "ready")
+    assert [one.hear() for one in loaders] == ["ready"] * len(loaders)
     go(loaders)
     sets = {day: training_set(platform, day) for day in (JANUARY, FEBRUARY)}
     assert {len(s.frame) for s in sets.values()} == {400, len(sets[FEBRUARY].frame)}
@@ -281,9 +271,7 @@ def test_two_loaders_at_once_end_as_one_after_the_other(
     assert live == [(FEBRUARY.date(),)]
 
     go(loaders)
-    for one in loaders:
-        one.communicate()
-    assert [one.returncode for one in loaders] == [0, 0]
+    assert [one.end() for one in loaders] == [0, 0]
     revisions = platform.connection.execute(
         "SELECT table_name, max(revision) FROM streamflow.revision"
         " WHERE as_of = '2024-03-31' GROUP BY 1"

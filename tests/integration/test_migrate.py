@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from conftest import Cluster
+from support.fork_server import ForkedConversation
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.database import Address, connect
@@ -20,26 +19,31 @@ from streamflow.platform import Platform
 from streamflow.steps.data.migrate import migrate, plan_migration
 from streamflow.warehouse.sessions import describe_other_sessions
 
+# The umask is that of some build machines.
+MIGRATE = """
+import os
+from streamflow.__main__ import main
+os.umask(0)
+main()
+"""
+
 
 def test_several_services_migrate_an_empty_database_at_once(
     server: Address, tmp_path: Path
 ) -> None:
     cluster, name = Cluster(address=server, template=""), f"sf_test_{uuid4().hex[:12]}"
     try:
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "streamflow", "migrate"],
-                env={**os.environ, **cluster.variables(name, tmp_path / str(i))},
-                umask=0,  # as some build machines have it
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
+        services = [
+            ForkedConversation(
+                MIGRATE,
+                "migrate",
+                environment={**os.environ, **cluster.variables(name, tmp_path / str(i))},
             )
             for i in range(2)
         ]
-        ended = [(*process.communicate(timeout=240), process.returncode) for process in processes]
-        assert [code for _, _, code in ended] == [0, 0], ended
-        first, second = sorted((out for out, _, _ in ended), key=len, reverse=True)
+        printed = [service.stdout.read() for service in services]
+        assert [service.end() for service in services] == [0, 0], printed
+        first, second = sorted(printed, key=len, reverse=True)
         assert "MLflow's tables" in first
         assert "Feast registry" in first
         # the database itself is made before the lock, which lies in it: by either of them

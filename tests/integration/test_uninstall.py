@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from support.command import called
+from support.fork_server import PROGRAM, run_forked
 
 from streamflow.database import attach
 from streamflow.database.embedded import remove_server
@@ -55,15 +55,18 @@ def test_the_folders_are_named_and_deleted_and_a_second_time_there_is_nothing(ho
 
 
 def test_it_asks_and_no_is_no(home: Path) -> None:
-    arguments = [sys.executable, "-m", "streamflow", "--home", str(home), "uninstall"]
-    no = subprocess.run(arguments, input="n\n", capture_output=True, text=True, check=False)
+    def uninstall(typed: str) -> subprocess.CompletedProcess[str]:
+        words = ("--home", str(home), "uninstall")
+        return run_forked(PROGRAM, *words, environment=os.environ, typed=typed)
+
+    no = uninstall("n\n")
     assert no.returncode == 1
     assert no.stdout.startswith(f"This deletes:\n  {home} (")
     assert no.stdout.endswith("[NO] nothing was deleted\n")
-    nobody = subprocess.run(arguments, input="", capture_output=True, text=True, check=False)
+    nobody = uninstall("")
     assert nobody.returncode == 1
     assert find_server_folders(home).data.is_dir()
-    yes = subprocess.run(arguments, input="y\n", capture_output=True, text=True, check=False)
+    yes = uninstall("y\n")
     assert yes.returncode == 0, yes.stderr
     assert not home.exists()
 

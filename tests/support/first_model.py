@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from streamflow.catalog import Catalog, parse_catalog
 from streamflow.core.statistics.metrics import auc
 from streamflow.models.compiled_model import compile_model
-from streamflow.models.model_selection import REPEATS, TrainingRows, choose_kind
+from streamflow.models.model_selection import REPEATS, choose_kind
 from streamflow.models.pipelines import encoder_of
+from streamflow.models.training_rows import TrainingRows
 
 FOLDS = 5
 SALT = "streamflow"

@@ -2,7 +2,8 @@
 
 The fork server imports the libraries once in a run of the tests. Each process is a fork of it.
 It has its own process id, environment, folder, input, output, signals and exit code.
-It runs the command line, or a different program of ours by the name of its module.
+It runs the command line, a different program of ours by the name of its module, or a text of
+Python code as `python -c` does.
 It can run a copy of the package: it then forgets our own modules, and imports those of the copy.
 A test of imports or of a tree of processes starts a real command instead: `support.processes`.
 
@@ -45,6 +46,7 @@ LIBRARIES = (
 )
 TESTS = Path(__file__).parents[1]
 PROGRAM = "streamflow"
+CODE = "-c"  # in place of a module: the first argument is Python code
 ADDRESS = "TESTS_FORK_SERVER"  # the variable that names the socket
 GRACE_S = 3.0  # between SIGTERM and SIGKILL
 
@@ -64,7 +66,7 @@ class ForkedCommand:
         """Start it.
 
         Args:
-            arguments: those after the name of the program.
+            arguments: those after the name of the program; those of `CODE` begin with the code.
             environment: all of its variables.
             streams: the descriptors of its input, output and errors.
             module: the program.
@@ -147,10 +149,13 @@ def run_forked(
     *arguments: str,
     environment: Mapping[str, str],
     package: Path | None = None,
+    typed: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program as a fork to its end: see `ForkedCommand`."""
-    with TemporaryFile() as output, TemporaryFile() as errors, Path(os.devnull).open("rb") as empty:
-        streams = (empty.fileno(), output.fileno(), errors.fileno())
+    """Run a program as a fork to its end: see `ForkedCommand`. It reads `typed` as its input."""
+    with TemporaryFile() as keyboard, TemporaryFile() as output, TemporaryFile() as errors:
+        keyboard.write(typed.encode())
+        keyboard.seek(0)
+        streams = (keyboard.fileno(), output.fileno(), errors.fileno())
         command = ForkedCommand(arguments, environment, streams, module=module, package=package)
         try:
             code = command.wait()
@@ -163,6 +168,46 @@ def run_forked(
         return subprocess.CompletedProcess(
             [module, *arguments], code, output.read().decode(), errors.read().decode()
         )
+
+
+class ForkedConversation:
+    """A fork that the test talks with: it writes lines to its input and reads those it prints.
+
+    Its errors go where those of the test go.
+    """
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str], module: str = CODE) -> None:
+        """Start it: see `ForkedCommand`."""
+        input_end, writing_end = os.pipe()
+        reading_end, output_end = os.pipe()
+        streams = (input_end, output_end, 2)
+        self._command = ForkedCommand(arguments, environment, streams, module=module)
+        for descriptor in streams[:2]:
+            os.close(descriptor)
+        self.stdin = os.fdopen(writing_end, "w", encoding="utf-8")
+        self.stdout = os.fdopen(reading_end, encoding="utf-8")
+
+    def say(self, line: str) -> None:
+        """Write a line to its input."""
+        self.stdin.write(f"{line}\n")
+        self.stdin.flush()
+
+    def hear(self) -> str:
+        """Read the next line that it prints, without the end of the line."""
+        return self.stdout.readline().rstrip("\n")
+
+    def kill(self) -> None:
+        """Send SIGKILL to the process, and wait for its end."""
+        self._command.kill()
+        self.end()
+
+    def end(self) -> int:
+        """Close its input, wait for its end, and return its exit code."""
+        self.stdin.close()
+        code = self._command.wait()
+        self.stdout.close()
+        self._command.close()
+        return code
 
 
 class ForkServer:
@@ -247,6 +292,9 @@ def _run(request: Mapping[str, Any], streams: Sequence[int]) -> None:
         from streamflow.__main__ import main
 
         main()
+    elif request["module"] == CODE:
+        sys.argv = [CODE, *request["arguments"][1:]]
+        exec(request["arguments"][0], {"__name__": "__main__"})  # noqa: S102  # a test wrote it
     else:
         runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
 

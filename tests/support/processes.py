@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from streamflow.database.server_folder import find_server_folders
-from support.fork_server import PROGRAM, run_forked
+from support.fork_server import PROGRAM, ForkedCommand, run_forked
 
 
 def alive(home: Path) -> list[str]:
@@ -49,6 +49,20 @@ def start(
         )
 
 
+def start_fork(
+    home: Path, *arguments: str, extra: Mapping[str, str] | None = None
+) -> ForkedCommand:
+    """The same as a fork that need not import the libraries: see `support.fork_server`.
+
+    `alive` does not see the fork itself: it has the command line of the fork server.
+    """
+    environment = {**os.environ, "STREAMFLOW_HOME": str(home), **(extra or {})}
+    log = home.with_name(f"{home.name}.log").open("ab")
+    with log, Path(os.devnull).open("rb") as nothing:
+        streams = (nothing.fileno(), log.fileno(), log.fileno())
+        return ForkedCommand(arguments, environment, streams)
+
+
 def run(
     home: Path, *arguments: str, extra: Mapping[str, str] | None = None, forks: bool = True
 ) -> subprocess.CompletedProcess[str]:
@@ -82,9 +96,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 def left_after_kill(home: Path, arguments: Sequence[str], reached: Callable[[], bool]) -> list[str]:
     """Start a command, kill it once `reached`, and say what of ours still runs 5 s later."""
-    process = start(home, *arguments)
+    process = start_fork(home, *arguments)
     assert wait_for(lambda: reached() or process.poll() is not None)
     assert process.poll() is None, home.with_name(f"{home.name}.log").read_text()
-    kill(process)
+    process.kill()
+    process.close()
     wait_for(lambda: not alive(home), 5.0)
     return alive(home)

@@ -6,7 +6,8 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 FOLDER = "TESTS_SHARED_FOLDER"  # the variable that names the folder of this run
@@ -38,6 +39,19 @@ def once(name: str, make: Callable[[], str]) -> str:
             text = make()
             made.write_text(text)
         return made.read_text()
+
+
+@contextmanager
+def first_alone(name: str) -> Iterator[None]:
+    """Let the first worker of this run do the block alone. The others wait, then do it at once."""
+    done = shared_folder() / f"{name}.done"
+    with done.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            yield
+            done.touch()
+            return
+    yield
 
 
 def all_made() -> dict[str, str]:

@@ -74,24 +74,26 @@ def _split_at_records(
     tells where a record ends.
     """
     position = start
-    partial_record = b""
+    buffer = bytearray(block_size)
+    filled = 0  # the bytes of a record that has begun
     with open_utf8(path, file_format, start=start) as stream:
         while True:
-            block = partial_record + stream.read(block_size - len(partial_record))
-            is_last = len(block) < block_size
-            end = len(block) if is_last else _last_line_end(block)
-            if b'"' in block or not (end or is_last):
+            filled += stream.readinto(memoryview(buffer)[filled:])
+            is_last = filled < block_size
+            end = filled if is_last else _last_line_end(buffer)
+            if buffer.find(b'"', 0, filled) >= 0 or not (end or is_last):
                 break
             if end:
-                yield block[:end]
+                yield bytes(memoryview(buffer)[:end])
             if is_last:
                 return
             position += end
-            partial_record = block[end:]
+            buffer[: filled - end] = buffer[end:filled]
+            filled -= end
     yield from _split_by_csv(path, file_format, position, block_size)
 
 
-def _last_line_end(block: bytes) -> int:
+def _last_line_end(block: bytearray) -> int:
     """Return where the last line of a block ends, or 0 when no line does.
 
     The last byte of the block does not count: it may be the first half of a line end.

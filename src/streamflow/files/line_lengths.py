@@ -1,4 +1,4 @@
-"""Count the lines of a text, and measure the longest, while the text is read in chunks."""
+"""Look at the lengths of the lines of a text while it is read in chunks."""
 
 from __future__ import annotations
 
@@ -41,3 +41,39 @@ class LineLengths:
             self.longest = max(self.longest, first, within)
             self.open_line = len(chunk) - int(ends[-1]) - 1
         self.longest = max(self.longest, self.open_line)
+
+
+@dataclass
+class LongLines:
+    r"""Tells whether a line is longer than a limit. It looks at few bytes, so it takes little time.
+
+    Attributes:
+        limit: The number of bytes that a line may have, without its line feed.
+        has_long_line: Whether a line of the chunks so far is longer.
+        open_line: The number of bytes after the last line feed.
+
+    >>> lines = LongLines(limit=3)
+    >>> for chunk in (b"a\nbcd\n", b"ef", b"gh"):
+    ...     lines.add(chunk)
+    ...     print(lines.has_long_line)
+    False
+    False
+    True
+    """
+
+    limit: int
+    has_long_line: bool = False
+    open_line: int = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Look at the next chunk: the last line feed within the limit is where the next begins."""
+        start = -self.open_line
+        while not self.has_long_line and len(chunk) - start > self.limit:
+            line_end = chunk.rfind(b"\n", max(start, 0), start + self.limit + 1)
+            self.has_long_line = line_end < 0
+            start = line_end + 1
+        last_end = chunk.rfind(b"\n")
+        if last_end < 0:
+            self.open_line += len(chunk)
+        else:
+            self.open_line = len(chunk) - last_end - 1

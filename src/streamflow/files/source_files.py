@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 from streamflow.catalog.file_kinds import COMPRESSED_CSV, kind_of
 from streamflow.files import excel_files
 from streamflow.files.csv_files import MAX_CELL_CHARACTERS
-from streamflow.files.line_lengths import LineLengths
+from streamflow.files.line_lengths import LongLines
 
 # How the names of the files end that a folder of data is searched for. A .txt may be a note.
 # A catalog can declare a file of any ending.
@@ -31,19 +31,19 @@ class TextFacts:
     is_utf8    all bytes are valid UTF-8
     undefined  the bytes that Windows-1252 does not define
     quotes     the number of double quotes
-    longest    the number of bytes of the longest line
+    has_long_line  a line has more bytes than a cell may have characters
     """
 
     head: bytes
     is_utf8: bool
     undefined: frozenset[int]
     quotes: int
-    longest: int
+    has_long_line: bool
 
     @property
     def may_be_unreadable(self) -> bool:
         """Tell whether a quote may not be closed, or a cell may be too long."""
-        return self.quotes % 2 == 1 or self.longest > MAX_CELL_CHARACTERS
+        return self.quotes % 2 == 1 or self.has_long_line
 
 
 def list_names(folder: Path) -> list[str]:
@@ -69,11 +69,11 @@ def read_text_facts(path: Path) -> TextFacts:
     is_utf8 = True
     undefined: set[int] = set()
     quotes = 0
-    lengths = LineLengths()
+    long_lines = LongLines(limit=MAX_CELL_CHARACTERS)
     for chunk in _read_chunks(path):
         head = head or chunk[:HEAD_BYTES]
         quotes += chunk.count(b'"')
-        lengths.add(chunk)
+        long_lines.add(chunk)
         is_ascii = chunk.isascii()
         if is_utf8 and not (is_ascii and not decoder.getstate()[0]):
             is_utf8 = _can_decode(decoder, chunk)
@@ -85,7 +85,7 @@ def read_text_facts(path: Path) -> TextFacts:
         is_utf8=is_utf8,
         undefined=frozenset(undefined),
         quotes=quotes,
-        longest=lengths.longest,
+        has_long_line=long_lines.has_long_line,
     )
 
 

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import TextIO
 
 from streamflow.catalog.file_format import STRICT_CSV, FileFormat
 from streamflow.catalog.file_kinds import COMPRESSED_CSV, kind_of
@@ -32,7 +32,12 @@ def is_plain(path: Path, file_format: FileFormat) -> bool:
     return file_format.encoding in ("utf-8", "utf-8-sig") and kind_of(path.name) != COMPRESSED_CSV
 
 
-def open_utf8(path: Path, file_format: FileFormat = STRICT_CSV, *, start: int = 0) -> BinaryIO:
+def open_utf8(
+    path: Path,
+    file_format: FileFormat = STRICT_CSV,
+    *,
+    start: int = 0,
+) -> io.BufferedReader:
     """Open the text of a file from its header on, as bytes in UTF-8.
 
     Args:
@@ -48,7 +53,7 @@ def open_utf8(path: Path, file_format: FileFormat = STRICT_CSV, *, start: int = 
         stream.seek(start, io.SEEK_CUR)
     else:
         _pass_over(stream, start)
-    return cast("BinaryIO", stream)
+    return stream
 
 
 def open_text(path: Path, file_format: FileFormat = STRICT_CSV, *, start: int = 0) -> TextIO:

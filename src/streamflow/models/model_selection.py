@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from streamflow.catalog import Feature
 from streamflow.core.statistics.metrics import auc
 from streamflow.core.training.calibration import calibrated_brier
 from streamflow.core.training.split import hash_position
 from streamflow.errors import TrainingImpossible
 from streamflow.models.compiled_model import compile_model
-from streamflow.models.forward_months import ForwardMonths
 from streamflow.models.kinds import MODEL_KINDS
-from streamflow.models.pipelines import encoder_of, fit_model, require_both_classes
+from streamflow.models.pipelines import encoder_of, require_both_classes
+from streamflow.models.training_rows import TrainingRows, Trial
 
 # Both numbers are conventions. The key decides the fold of a row, as it decides the hold-out.
 FOLDS = 5
@@ -63,95 +61,6 @@ class Candidate:
         return float(np.mean(self.briers))
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingRows:
-    """The rows to learn from, in the order of their keys, and the settings of a fit.
-
-    Rows of many months come month by month. A key may have a row in each.
-
-    Attributes:
-        keys: (n,)
-        frame: (n, features)
-        label: (n,)
-        features: as the catalog declares them.
-        trees: the number of trees of a forest.
-        seed: for everything that is random in a fit.
-        months: which rows cross-validation learns from, and on which it judges; None: on all.
-    """
-
-    keys: pl.Series
-    frame: pl.DataFrame
-    label: NDArray[np.int8]
-    features: Sequence[Feature]
-    trees: int
-    seed: int
-    months: ForwardMonths | None = None
-
-    @property
-    def is_judged(self) -> NDArray[np.bool_]:
-        """Return which rows cross-validation judges on, (n,)."""
-        return _all_rows(self.label) if self.months is None else self.months.is_newest
-
-    @property
-    def is_learned(self) -> NDArray[np.bool_]:
-        """Return which rows cross-validation learns from, (n,)."""
-        return _all_rows(self.label) if self.months is None else self.months.is_before
-
-    @property
-    def judged_label(self) -> NDArray[np.int8]:
-        """Return the labels of the rows that cross-validation judges on, in their order."""
-        return self.label[self.is_judged]
-
-    def fit(
-        self,
-        kind: str,
-        rows: NDArray[np.bool_] | None = None,
-        *,
-        leaf_size: int | None = None,
-    ) -> Any:
-        """Fit a pipeline on the selected rows, or on all rows when `rows` is None.
-
-        Raises:
-            TrainingImpossible: there are no rows, or rows of one class only.
-        """
-        frame = self.frame
-        label = self.label
-        if rows is not None:
-            frame = frame.filter(pl.Series(rows))
-            label = label[rows]
-        return fit_model(
-            kind,
-            frame,
-            label,
-            features=self.features,
-            trees=self.trees,
-            seed=self.seed,
-            leaf_size=leaf_size,
-        )
-
-    def sample(self, rows: int, *, salt: str) -> TrainingRows:
-        """Return at most `rows` of these rows; the key of a row decides, so they are the same.
-
-        A key comes with its rows of all months: these may be a few more than `rows`.
-        """
-        if len(self.keys) <= rows:
-            return self
-        positions = hash_position(self.keys, salt=f"{salt} sample")
-        is_in_sample = positions <= np.partition(positions, rows - 1)[rows - 1]
-        mask = pl.Series(is_in_sample)
-        return replace(
-            self,
-            keys=self.keys.filter(mask),
-            frame=self.frame.filter(mask),
-            label=self.label[is_in_sample],
-            months=self.months and self.months.only(is_in_sample),
-        )
-
-
-def _all_rows(label: NDArray[np.int8]) -> NDArray[np.bool_]:
-    return np.ones(len(label), dtype=bool)
-
-
 def predict_out_of_fold(
     training_rows: TrainingRows,
     kind: str,
@@ -159,18 +68,31 @@ def predict_out_of_fold(
     salt: str,
     leaf_size: int | None = None,
 ) -> Floats:
-    """Predict each judged row by a model that was fitted on the folds without its key.
+    """Predict each judged row by a model of one kind: see `predict_each_out_of_fold`."""
+    trial = Trial(kind=kind, leaf_size=leaf_size)
+    [predictions] = predict_each_out_of_fold(training_rows, [trial], salt=salt)
+    return predictions
+
+
+def predict_each_out_of_fold(
+    training_rows: TrainingRows,
+    trials: Sequence[Trial],
+    *,
+    salt: str,
+) -> list[Floats]:
+    """Predict each judged row by models that were fitted on the folds without its key.
 
     Of many months, the newest one is predicted by models of the months before.
+    The rows of a fold are encoded once for all trials.
 
     Args:
         training_rows: the rows.
-        kind: the kind of model.
+        trials: the kinds of models and their leaf sizes.
         salt: decides, together with its key, which fold a row belongs to.
-        leaf_size: the fewest training rows in a leaf; by default the first size of the kind.
 
     Returns:
-        probabilities of the judged rows, before calibration. (n,), or those of the newest month
+        For each trial the probabilities of the judged rows, before calibration: (n,), or those of
+        the newest month.
 
     Raises:
         TrainingImpossible: all rows of a month, or outside of a fold, have the same class.
@@ -180,21 +102,36 @@ def predict_out_of_fold(
         training_rows.months.require_both_classes(training_rows.label)
     positions = hash_position(training_rows.keys, salt=salt)
     fold_of_row = (positions % np.uint64(FOLDS)).astype(int)
-    predictions = np.empty(len(training_rows.label))
+    predictions = np.empty((len(trials), len(training_rows.label)))
     for fold in range(FOLDS):
         in_fold = fold_of_row == fold
         judged_rows = in_fold & training_rows.is_judged
-        if not judged_rows.any():
-            continue
-        try:
+        if judged_rows.any():
             learned_rows = ~in_fold & training_rows.is_learned
-            pipeline = training_rows.fit(kind, learned_rows, leaf_size=leaf_size)
-        except TrainingImpossible as exc:
-            raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
-        fold_rows = training_rows.frame.filter(pl.Series(judged_rows))
-        matrix = encoder_of(pipeline).encode_frame(fold_rows)
-        predictions[judged_rows] = compile_model(pipeline)(matrix)
-    return predictions[training_rows.is_judged]
+            predictions[:, judged_rows] = _predict_fold(
+                training_rows, trials, learned_rows, judged_rows
+            )
+    return list(predictions[:, training_rows.is_judged])
+
+
+def _predict_fold(
+    training_rows: TrainingRows,
+    trials: Sequence[Trial],
+    learned_rows: NDArray[np.bool_],
+    judged_rows: NDArray[np.bool_],
+) -> list[Floats]:
+    """Return the probabilities that each trial gives the judged rows of a fold."""
+    fold_rows = training_rows.frame.filter(pl.Series(judged_rows))
+    matrix = None
+    predictions = []
+    try:
+        for pipeline in training_rows.fit_each(trials, learned_rows):
+            if matrix is None:
+                matrix = encoder_of(pipeline).encode_frame(fold_rows)
+            predictions.append(compile_model(pipeline)(matrix))
+    except TrainingImpossible as exc:
+        raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc
+    return predictions
 
 
 def cross_validate(
@@ -204,44 +141,82 @@ def cross_validate(
     salt: str,
     repeats: int = 1,
 ) -> Candidate:
-    """Cross-validate a kind of model. Each repeat divides the rows into folds anew.
+    """Cross-validate one kind of model: see `cross_validate_each`."""
+    [candidate] = cross_validate_each(training_rows, [kind], salt=salt, repeats=repeats)
+    return candidate
+
+
+def cross_validate_each(
+    training_rows: TrainingRows,
+    kinds: Sequence[str],
+    *,
+    salt: str,
+    repeats: int,
+) -> list[Candidate]:
+    """Cross-validate kinds of models. Each repeat divides the rows into folds anew.
 
     The leaf size is chosen first, where the kind lets it be chosen.
     """
-    leaf_size = choose_leaf_size(training_rows, kind, salt=salt)
+    trials = _choose_leaf_sizes(training_rows, kinds, salt=salt)
     predictions = [
-        predict_out_of_fold(training_rows, kind, salt=f"{salt} fold {repeat}", leaf_size=leaf_size)
+        predict_each_out_of_fold(training_rows, trials, salt=f"{salt} fold {repeat}")
         for repeat in range(repeats)
     ]
     label = training_rows.judged_label
+    return [
+        _measure_candidate(trial, label, trial_predictions)
+        for trial, *trial_predictions in zip(trials, *predictions, strict=True)
+    ]
+
+
+def _measure_candidate(
+    trial: Trial, label: NDArray[np.int8], predictions: Sequence[Floats]
+) -> Candidate:
+    """Measure the predictions of a trial, those of each repeat by themselves."""
     return Candidate(
-        kind=kind,
+        kind=trial.kind,
         aucs=tuple(auc(label, repeat_predictions) for repeat_predictions in predictions),
         briers=tuple(
             calibrated_brier(label, repeat_predictions) for repeat_predictions in predictions
         ),
         out_of_fold=predictions[0],
-        leaf_size=leaf_size,
+        leaf_size=trial.leaf_size,
     )
 
 
 def choose_leaf_size(training_rows: TrainingRows, kind: str, *, salt: str) -> int:
-    """Choose the leaf size with the lowest cross-validated Brier score; of equal ones the largest.
+    """Choose the leaf size of one kind of model: see `_choose_leaf_sizes`."""
+    [trial] = _choose_leaf_sizes(training_rows, [kind], salt=salt)
+    assert trial.leaf_size is not None
+    return trial.leaf_size
 
-    The answers are calibrated before they are compared.
+
+def _choose_leaf_sizes(
+    training_rows: TrainingRows, kinds: Sequence[str], *, salt: str
+) -> list[Trial]:
+    """Choose for each kind the leaf size with the lowest cross-validated Brier score.
+
+    Of equal ones the largest is chosen. The answers are calibrated before they are compared.
     """
-    sizes = MODEL_KINDS[kind].leaf_sizes
-    if len(sizes) == 1:
-        return sizes[0]
     sample = training_rows.sample(MAX_SELECTION_ROWS, salt=salt)
     sample = replace(sample, trees=min(sample.trees, LEAF_TREES))
-
-    def measure(leaf_size: int) -> float:
-        predictions = predict_out_of_fold(sample, kind, salt=f"{salt} leaf", leaf_size=leaf_size)
-        return calibrated_brier(sample.judged_label, predictions)
-
-    # min returns the first of equal sizes, and the sizes begin with the largest.
-    return min(sizes, key=measure)
+    trials = [
+        Trial(kind=kind, leaf_size=size)
+        for kind in kinds
+        for size in MODEL_KINDS[kind].leaf_sizes
+        if len(MODEL_KINDS[kind].leaf_sizes) > 1
+    ]
+    briers: dict[Trial, float] = {}
+    if trials:
+        predictions = predict_each_out_of_fold(sample, trials, salt=f"{salt} leaf")
+        for trial, trial_predictions in zip(trials, predictions, strict=True):
+            briers[trial] = calibrated_brier(sample.judged_label, trial_predictions)
+    chosen = []
+    for kind in kinds:
+        sizes = [Trial(kind=kind, leaf_size=size) for size in MODEL_KINDS[kind].leaf_sizes]
+        # min returns the first of equal sizes, and the sizes begin with the largest.
+        chosen.append(min(sizes, key=lambda trial: briers.get(trial, 0.0)))
+    return chosen
 
 
 def choose_kind(
@@ -261,13 +236,13 @@ def choose_kind(
         The chosen candidate with predictions for all rows, and all candidates.
     """
     sample = training_rows.sample(most_rows, salt=salt)
-    candidates = []
-    for kind, declared in MODEL_KINDS.items():
-        if not declared.is_candidate:
-            continue
-        result = cross_validate(sample, kind, salt=salt, repeats=repeats)
-        candidates.append(result)
-        notify(f"cross-validated {kind}: AUC {result.auc:.4f}, Brier score {result.brier:.4f}")
+    kinds = [kind for kind, declared in MODEL_KINDS.items() if declared.is_candidate]
+    notify(f"cross-validating {', '.join(kinds)}")
+    candidates = cross_validate_each(sample, kinds, salt=salt, repeats=repeats)
+    for result in candidates:
+        notify(
+            f"cross-validated {result.kind}: AUC {result.auc:.4f}, Brier score {result.brier:.4f}"
+        )
     # min returns the first of equal candidates, and MODEL_KINDS begins with the simplest kind.
     chosen = min(candidates, key=lambda result: result.brier)
     if sample is not training_rows:

@@ -8,6 +8,7 @@ that serving uses; both give the same matrix.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from streamflow.models.model_kind import FitOptions
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+    from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
 # The transformer of the features that are not categorical.
@@ -61,25 +63,73 @@ def fit_model(
     Raises:
         TrainingImpossible: there are no rows, or rows of one class only.
     """
+    return fit_encoded(
+        kind,
+        encode_rows(frame, features),
+        label,
+        trees=trees,
+        seed=seed,
+        leaf_size=leaf_size,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedRows:
+    """Rows as the estimators take them. Several models can be fitted on them.
+
+    Attributes:
+        transformer: the fitted ColumnTransformer, the first step of every pipeline.
+        matrix: what it makes of the rows, (n, width).
+    """
+
+    transformer: ColumnTransformer
+    matrix: NDArray[Any]
+
+
+def encode_rows(frame: pl.DataFrame, features: Sequence[Feature]) -> EncodedRows | None:
+    """Fit the first step of a pipeline on rows, and encode them.
+
+    Returns:
+        None where there are no rows.
+    """
+    if frame.is_empty():
+        return None
+    transformer = _create_column_transformer(features)
+    matrix = transformer.fit_transform(raw_frame(frame, features))
+    return EncodedRows(transformer=transformer, matrix=matrix)
+
+
+def fit_encoded(
+    kind: str,
+    rows: EncodedRows | None,
+    label: NDArray[Any],
+    *,
+    trees: int,
+    seed: int,
+    leaf_size: int | None = None,
+) -> Pipeline:
+    """Fit a model of the given kind on rows that are encoded already: see `fit_model`."""
+    from sklearn.pipeline import Pipeline
     from threadpoolctl import threadpool_limits
 
     require_both_classes(label)
+    assert rows is not None  # there are labels of two classes
     if leaf_size is None:
         leaf_size = MODEL_KINDS[kind].leaf_sizes[0]
     options = FitOptions(trees=trees, seed=seed, leaf_size=leaf_size)
-    pipeline = _create_pipeline(kind, features, options)
+    estimator = Pipeline(MODEL_KINDS[kind].create(options))
     threaded_step = MODEL_KINDS[kind].threaded_step
     if threaded_step:
-        use_threads = len(frame) * trees >= MIN_PARALLEL_WORK
-        pipeline.named_steps[threaded_step].set_params(n_jobs=FIT_JOBS if use_threads else 1)
+        use_threads = len(label) * trees >= MIN_PARALLEL_WORK
+        estimator.named_steps[threaded_step].set_params(n_jobs=FIT_JOBS if use_threads else 1)
     # One thread of BLAS and OpenMP: a sum in a different order has different last bits.
     with threadpool_limits(1):
-        pipeline.fit(raw_frame(frame, features), label.astype(np.int64))
+        estimator.fit(rows.matrix, label.astype(np.int64))
     if threaded_step:
         # In predictions several threads would add up the trees' answers in the order in which the
         # threads finish (trap 11).
-        pipeline.named_steps[threaded_step].set_params(n_jobs=1)
-    return pipeline
+        estimator.named_steps[threaded_step].set_params(n_jobs=1)
+    return Pipeline([(ENCODE, rows.transformer), *estimator.steps])
 
 
 def require_both_classes(
@@ -120,10 +170,9 @@ def encoder_of(pipeline: Pipeline) -> Encoder:
     return Encoder(features=features, categories=categories)
 
 
-def _create_pipeline(kind: str, features: Sequence[Feature], options: FitOptions) -> Pipeline:
-    """Create an unfitted pipeline of a kind."""
+def _create_column_transformer(features: Sequence[Feature]) -> ColumnTransformer:
+    """Create the unfitted first step of a pipeline."""
     from sklearn.compose import ColumnTransformer
-    from sklearn.pipeline import Pipeline
 
     numbers = [feature.name for feature in features if not feature.column.categorical]
     transformers = [
@@ -133,8 +182,7 @@ def _create_pipeline(kind: str, features: Sequence[Feature], options: FitOptions
     ]
     if numbers:
         transformers.append((NUMBERS, _create_float_transformer(), numbers))
-    encode = (ENCODE, ColumnTransformer(transformers, verbose_feature_names_out=False))
-    return Pipeline([encode, *MODEL_KINDS[kind].create(options)])
+    return ColumnTransformer(transformers, verbose_feature_names_out=False)
 
 
 def _create_category_transformer(feature: Feature) -> Any:

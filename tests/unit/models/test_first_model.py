@@ -9,13 +9,16 @@ import polars as pl
 from support.first_model import PublicSet, mass_point, measure
 
 from streamflow.core.training.split import hash_position
+from streamflow.models.kinds import MODEL_KINDS
 from streamflow.models.kinds.forest import LEAF_SIZES
 from streamflow.models.model_selection import (
-    TrainingRows,
     choose_kind,
     choose_leaf_size,
     cross_validate,
+    predict_each_out_of_fold,
+    predict_out_of_fold,
 )
+from streamflow.models.training_rows import TrainingRows, Trial
 
 
 def rows_of(public: PublicSet, *, trees: int = 10) -> TrainingRows:
@@ -83,3 +86,16 @@ def test_one_leaver_in_a_hundred_and_rare_categories_are_learned_from() -> None:
     assert found in LEAF_SIZES
     candidate = cross_validate(rows_of(public), "logistic", salt="s")
     assert candidate.auc > 0.6
+
+
+def test_trials_on_rows_that_are_encoded_once_give_the_bits_of_each_by_itself() -> None:
+    rows = rows_of(mass_point(200), trees=3)
+    trials = [
+        Trial(kind=name, leaf_size=size)
+        for name, kind in MODEL_KINDS.items()
+        for size in kind.leaf_sizes
+    ]
+    together = predict_each_out_of_fold(rows, trials, salt="s")
+    for trial, predictions in zip(trials, together, strict=True):
+        alone = predict_out_of_fold(rows, trial.kind, salt="s", leaf_size=trial.leaf_size)
+        assert alone.tobytes() == predictions.tobytes(), trial

@@ -13,10 +13,10 @@ from streamflow.core.statistics.metrics import auc
 from streamflow.errors import TrainingImpossible
 from streamflow.models.forward_months import ForwardMonths
 from streamflow.models.model_selection import (
-    TrainingRows,
     cross_validate,
     predict_out_of_fold,
 )
+from streamflow.models.training_rows import TrainingRows
 
 USERS = 300
 

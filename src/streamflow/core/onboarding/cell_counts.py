@@ -35,11 +35,13 @@ class CountedColumn:
     family      the kind of values of the column
     may_be_int  all numbers so far were whole
     has_values  the values are counted one by one, so that a NUL is seen among them
+    may_be_key  no cell was empty so far, and few repeated an earlier one
     """
 
     family: Family | None
     may_be_int: bool = True
     has_values: bool = False
+    may_be_key: bool = False
 
 
 def count_cells(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -129,8 +129,8 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
     (',', ('fee',))
     """
     styles = _order_styles(separator)
-    split_samples = {header: _split_signs(cells) for header, cells in samples.items()}
-    shapes = {header: _count_shapes(cells) for header, (cells, _) in split_samples.items()}
+    signed_shapes = {header: _count_shapes(cells) for header, cells in samples.items()}
+    shapes = {header: _remove_signs(signed_shapes[header]) for header in samples}
     numeric = {
         style: [header for header in samples if _is_numeric(shapes[header], style)]
         for style in styles
@@ -138,8 +138,8 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
     style = max(styles, key=lambda style: len(numeric[style]))  # the first of the best
     doubts = {}
     if not any(_decides(shapes[header], style) for header in numeric[style]):
-        bare_samples = {header: split_samples[header][0] for header in numeric[style]}
-        doubts = _find_doubts(bare_samples, style)
+        numeric_samples = {header: samples[header] for header in numeric[style]}
+        doubts = _find_doubts(numeric_samples, style)
     grouped_headers: set[str] = set()
     if separator == ";" and style == POINT and doubts:
         # Programs that write semicolons do so because the comma is their decimal sign.
@@ -148,10 +148,9 @@ def guess_style(samples: Mapping[str, Sequence[str]], *, separator: str = ",") -
     columns = []
     signs: set[str] = set()
     for header in numeric[style]:
-        if header in grouped_headers or not _is_numeric(_count_shapes(samples[header]), POINT):
+        if header in grouped_headers or not _is_numeric(signed_shapes[header], POINT):
             columns.append(header)
-            _, column_signs = split_samples[header]
-            signs |= column_signs
+            signs |= _list_signs(signed_shapes[header])
     return StyleGuess(
         style=style,
         signs=tuple(sorted(signs)),
@@ -200,33 +199,38 @@ def _decides(shapes: Counter[str], style: NumberStyle) -> bool:
 
 
 def _find_doubts(samples: Mapping[str, Sequence[str]], style: NumberStyle) -> dict[str, str]:
-    """Find a number with a sign in each column: header -> number.
-
-    Args:
-        samples: header -> cells, of columns that no cell decides.
-    """
+    """Find a number with a sign in each column that no cell decides: header -> number."""
     doubts: dict[str, str] = {}
     for header, cells in samples.items():
         for cell in cells:
-            if not {".", ","}.isdisjoint(cell) and style.is_number(cell):
-                doubts[header] = cell
+            number = _remove_sign(cell)
+            if not {".", ","}.isdisjoint(number) and style.is_number(number):
+                doubts[header] = number
                 break
     return doubts
 
 
-def _split_signs(cells: Sequence[str]) -> tuple[list[str], set[str]]:
-    """Return the cells without the signs around numbers, and the signs."""
-    bare_cells = []
-    signs: set[str] = set()
-    for cell in cells:
-        match = SIGNED.match(cell)
-        cell_signs = match.group("before", "after") if match else ()
-        if match and any(cell_signs):
-            signs |= {sign for sign in cell_signs if sign}
-            bare_cells.append(match["minus"] + match["number"])
-        else:
-            bare_cells.append(cell)
-    return bare_cells, signs
+def _remove_sign(cell: str) -> str:
+    """Return a cell without the signs around its number, if it holds one."""
+    match = SIGNED.match(cell)
+    if match and any(match.group("before", "after")):
+        return match["minus"] + match["number"]
+    return cell
+
+
+def _remove_signs(shapes: Counter[str]) -> Counter[str]:
+    """Count the cells of each shape without the signs around numbers."""
+    counts: Counter[str] = Counter()
+    for shape, count in shapes.items():
+        counts[_remove_sign(shape)] += count
+    return counts
+
+
+def _list_signs(shapes: Iterable[str]) -> set[str]:
+    """Return the signs around numbers."""
+    matches = map(SIGNED.match, shapes)
+    pairs = (match.group("before", "after") for match in matches if match)
+    return {sign for pair in pairs for sign in pair if sign}
 
 
 def is_null_word(cell: str) -> bool:

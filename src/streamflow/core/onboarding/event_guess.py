@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from streamflow.catalog import Aggregate, Column
 from streamflow.core.data.counts import count_of
+from streamflow.core.onboarding.column_batch import FEW_REPEATS
 from streamflow.core.onboarding.column_guess import ColumnGuess, FileFacts, guess_column
 from streamflow.core.onboarding.column_names import as_identifier, number_name
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 from streamflow.core.onboarding.column_roles import KEY_ENDING, rank_key
-from streamflow.core.onboarding.column_tally import FEW_REPEATS
 from streamflow.core.onboarding.format_guess import FormatGuess, complete_format
 
 WINDOWS = (30, 90)  # days of the counts

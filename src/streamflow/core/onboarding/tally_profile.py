@@ -10,8 +10,9 @@ import polars as pl
 from streamflow.catalog import ColumnType
 from streamflow.catalog.file_format import BLANKS
 from streamflow.core.onboarding.cell_style import TYPE_SHARE, is_null_word
+from streamflow.core.onboarding.column_batch import Hashes
 from streamflow.core.onboarding.column_profile import CellCount, ColumnProfile
-from streamflow.core.onboarding.column_tally import ColumnTally, Hashes
+from streamflow.core.onboarding.column_tally import ColumnTally
 
 
 def make_profile(tally: ColumnTally, name: str) -> ColumnProfile:

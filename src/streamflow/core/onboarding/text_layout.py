@@ -44,7 +44,8 @@ class _Records:
     @property
     def regular(self) -> int:
         """Return how many records have the most frequent number of cells."""
-        return sum(len(record) == self.width for record in self.cells)
+        width = self.width
+        return sum(len(record) == width for record in self.cells)
 
 
 def guess_layout(text: str) -> TextLayout:

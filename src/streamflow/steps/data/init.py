@@ -13,9 +13,9 @@ from streamflow.catalog import parse_catalog
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.catalog_guess import CatalogGuess, guess_catalog
 from streamflow.core.onboarding.catalog_text import catalog_text
+from streamflow.core.onboarding.column_batch import Hashes
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.column_roles import KeyGuess, find_key
-from streamflow.core.onboarding.column_tally import Hashes
 from streamflow.core.onboarding.event_guess import EventsGuess, divide_files
 from streamflow.core.onboarding.label_column import find_label
 from streamflow.core.onboarding.odd_rows import find_repeated_headers

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,14 @@ from streamflow.core.onboarding.cell_style import SAMPLED_VALUES, guess_style
 from streamflow.core.onboarding.column_names import derive_names, number_name
 from streamflow.core.onboarding.column_profile import FileProfile
 from streamflow.core.onboarding.date_style import guess_dates
+from streamflow.core.onboarding.file_batch import ExpectedColumns, FileBatch, count_batch
 from streamflow.core.onboarding.file_tally import FileTally
 from streamflow.core.onboarding.problems import Problem
 from streamflow.core.onboarding.text_encoding import describe_wrong_kind, guess_encoding
 from streamflow.core.onboarding.text_layout import guess_layout
 from streamflow.errors import ContractViolation
 from streamflow.files import csv_files, excel_files, source_files, table_files
-from streamflow.files.read_ahead import read_ahead
+from streamflow.files.read_ahead import map_ahead, read_ahead
 from streamflow.files.source_files import TextFacts
 from streamflow.steps.data.source_header import SourceFormat, guess_header, leave_types_out
 
@@ -171,9 +173,9 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
         names[key_header] = numbers_rows
     headers = table_files.read_headers(path, source.file_format)
     tally = FileTally(path.name, headers, source.file_format)
-    for rows, cells in read_ahead(batches):
-        tallied = table_files.add_row_numbers(rows, cells, key_header) if numbers_rows else cells
-        tally.add(rows, tallied)
+    if numbers_rows:
+        batches = _number_rows(batches, key_header)
+    _add_batches(tally, read_ahead(batches))
     problem = _describe_rows(path, source.file_format, tally, ragged)
     if problem:
         return problem
@@ -182,6 +184,33 @@ def _tally(path: Path, source: SourceFormat, numbers_rows: str | None) -> ReadSo
     records = table_files.read_records(path, profile.named_rows(), source.file_format)
     lines = {row: record.line for row, record in records.items()}
     return ReadSource(path=path, profile=profile.with_lines(lines), tally=tally)
+
+
+def _number_rows(batches: Iterator[Batch], key_header: str) -> Iterator[Batch]:
+    """Add the numbers of the rows to each batch as a column."""
+    for rows, cells in batches:
+        yield rows, table_files.add_row_numbers(rows, cells, key_header)
+
+
+def _add_batches(tally: FileTally, batches: Iterator[Batch]) -> None:
+    """Count all batches of a file, two at a time. The first one says which columns may be keys."""
+    kind = kind_of(tally.file)
+
+    def count(task: tuple[Batch, ExpectedColumns]) -> tuple[Batch, FileBatch]:
+        (rows, cells), expected = task
+        return (rows, cells), count_batch(rows, cells, expected, tally.file_format, kind)
+
+    filled_batches = (batch for batch in batches if len(batch[0]))
+    for batch in islice(filled_batches, 1):
+        _, first_counts = count((batch, tally.expect()))
+        tally.add(first_counts)
+    tasks = ((batch, tally.expect()) for batch in filled_batches)
+    for batch, counts in map_ahead(count, tasks):
+        if tally.must_recount(counts):
+            _, new_counts = count((batch, tally.expect()))
+            tally.add(new_counts)
+        else:
+            tally.add(counts)
 
 
 def _guess_values(cells: pl.DataFrame, source: SourceFormat, *, is_text: bool) -> None:

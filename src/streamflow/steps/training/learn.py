@@ -34,7 +34,8 @@ from streamflow.steps.training.training_side import find_holdout, stack_training
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-    from streamflow.models.model_selection import Candidate, TrainingRows
+    from streamflow.models.model_selection import Candidate
+    from streamflow.models.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, kw_only=True)

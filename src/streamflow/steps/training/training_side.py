@@ -15,7 +15,7 @@ from streamflow.settings import Settings
 
 if TYPE_CHECKING:
     from streamflow.models.forward_months import ForwardMonths
-    from streamflow.models.model_selection import TrainingRows
+    from streamflow.models.training_rows import TrainingRows
 
 
 def find_holdout(settings: Settings, rows: TrainingSet) -> NDArray[np.bool_]:
@@ -26,7 +26,7 @@ def find_holdout(settings: Settings, rows: TrainingSet) -> NDArray[np.bool_]:
 
 def stack_training_sides(platform: Platform, rows: TrainingSet) -> TrainingRows:
     """Stack the training side of every month, the oldest first."""
-    from streamflow.models.model_selection import TrainingRows
+    from streamflow.models.training_rows import TrainingRows
 
     month_frames = [
         month.frame.filter(pl.Series(~find_holdout(platform.settings, month)))

@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.catalog import STRICT_CSV, Catalog, Column, load_catalog, parse_catalog
+from streamflow.catalog import (
+    STRICT_CSV,
+    Catalog,
+    Column,
+    kind_of,
+    load_catalog,
+    parse_catalog,
+)
 from streamflow.catalog.file_format import BLANKS
 from streamflow.core.data.catalog_definitions import quote_toml
 from streamflow.core.data.contract import read_cells
@@ -23,6 +30,7 @@ from streamflow.core.onboarding.column_guess import FileFacts, guess_column
 from streamflow.core.onboarding.column_names import derive_names
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 from streamflow.core.onboarding.column_roles import KeyGuess, find_key
+from streamflow.core.onboarding.file_batch import count_batch
 from streamflow.core.onboarding.file_tally import FileTally
 from streamflow.core.onboarding.label_column import LabelGuess, find_label
 from streamflow.core.onboarding.problems import Problem, refuse
@@ -37,7 +45,9 @@ def profiled(file: str, **columns: Cells) -> FileProfile:
     text = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
     tally = FileTally(file, text.columns, STRICT_CSV)
     for rows in np.array_split(np.arange(len(text)), 2):
-        tally.add(rows, text[rows])
+        if len(rows):
+            expected = tally.expect()
+            tally.add(count_batch(rows, text[rows], expected, STRICT_CSV, kind_of(file)))
     return tally.make_profile(derive_names(text.columns), {})
 
 
