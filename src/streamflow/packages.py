@@ -47,6 +47,7 @@ MODULES_OF_EXTRA: dict[str, tuple[str, ...]] = {
         "yaml",
     ),
     "lake": ("pyiceberg",),
+    "spark": ("pysail", "pyspark"),
 }
 # The extras from the smallest to the largest.
 EXTRAS = tuple(MODULES_OF_EXTRA)

@@ -31,7 +31,7 @@ UV = str(Path(sys.executable).with_name("uv"))
 USER = "7590-VHVEG"
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = ("3.11", "3.12", "3.13")
-EXTRAS = ("", "serve", "console", "train", "all")
+EXTRAS = ("", "serve", "console", "train", "all", "spark")
 # As it was before a fixture opened an installation in this process.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if "STREAMFLOW" not in name}
 # Run by the Python of the environment: how many distributions it has, and their bytes.

@@ -44,6 +44,10 @@ class Invocation:
             arguments += [f"--{name}", value]
         return arguments
 
+    def with_flags(self, **flags: Any) -> Invocation:
+        """Return this call with more settings that were given as flags; None: it was not given."""
+        return dataclasses.replace(self, flags={**self.flags, **flags})
+
     def settings(self) -> Settings:
         """Return the settings. The flags of this call come before all other sources."""
         from streamflow.settings import load_settings

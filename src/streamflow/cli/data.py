@@ -10,7 +10,15 @@ import typer
 from streamflow.cli import receipts
 from streamflow.cli.context import format_time, invocation, print_table, show
 from streamflow.cli.flow_server import flow_server
-from streamflow.cli.options import AsOf, EntityKey, Folder, JsonFlag, as_day, as_instant
+from streamflow.cli.options import (
+    AsOf,
+    EntityKey,
+    Folder,
+    JsonFlag,
+    LocalEngine,
+    as_day,
+    as_instant,
+)
 
 AllowSame = Annotated[
     bool,
@@ -75,6 +83,7 @@ def ingest(
     as_of: AsOf,
     allow_same: AllowSame = False,
     reject_rows: RejectRows = False,
+    _engine: LocalEngine = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Check a drop and load it into the database.
@@ -131,7 +140,12 @@ def rejects(
     print_table(title, ("file", "line", "key", "reason"), rows)
 
 
-def snapshot(context: typer.Context, as_of: AsOf, as_json: JsonFlag = False) -> None:
+def snapshot(
+    context: typer.Context,
+    as_of: AsOf,
+    _engine: LocalEngine = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Freeze a drop: store a revision of each changed table.
 
     A table whose content equals its newest revision gets no new one.
@@ -172,7 +186,11 @@ def snapshots(context: typer.Context, as_json: JsonFlag = False) -> None:
     print_table("Frozen revisions", header, rows)
 
 
-def materialize(context: typer.Context, as_json: JsonFlag = False) -> None:
+def materialize(
+    context: typer.Context,
+    _engine: LocalEngine = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Load the newest drop into the online store.
 
     Predictions are made from the values in the online store.

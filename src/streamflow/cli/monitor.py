@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamflow.cli.context import invocation, show
-from streamflow.cli.options import AsOf, JsonFlag, as_instant
+from streamflow.cli.options import AsOf, Engine, JsonFlag, as_instant
 from streamflow.core.data.counts import count_of
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def monitor(
             help="The HTML file to write (default: reports/monitor_<D>.html in the state folder).",
         ),
     ] = None,
+    engine: Engine = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Find drift: compare a drop with the training data.
@@ -50,7 +51,7 @@ def monitor(
     """
     from streamflow.steps.monitoring.monitor import monitor as step
 
-    with invocation(context).platform() as platform:
+    with invocation(context).with_flags(engine=engine).platform() as platform:
         receipt = step(platform, as_instant(as_of), out=out)
     show(receipt, as_json=as_json, text=_format_receipt)
     raise typer.Exit(1 if receipt.fires else 0)

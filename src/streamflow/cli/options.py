@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from streamflow.engine_names import EngineName
+
 
 def as_instant(value: datetime) -> datetime:
     """Return the `as_of` of an option: the day at 00:00 UTC."""
@@ -71,6 +73,31 @@ FullCheck = Annotated[
 EntityKey = Annotated[
     str,
     typer.Argument(help="The key of the user, such as 7590-VHVEG.", metavar="KEY"),
+]
+Engine = Annotated[
+    EngineName | None,
+    typer.Option(
+        "--engine",
+        help="Where rows are joined and scored (STREAMFLOW_ENGINE): here, or on spark_remote.",
+        show_default=False,
+    ),
+]
+
+
+def _refuse_spark(engine: str | None) -> str | None:
+    """Refuse the engine spark for a step that runs on the local engine only."""
+    if engine == "spark":
+        raise typer.BadParameter(
+            "this step runs on the local engine: its rows are in PostgreSQL before and after it."
+            " Leave --engine out; the setting engine = spark is for other steps."
+        )
+    return engine
+
+
+# For a step that runs on the local engine only: without it, --engine would be an unknown option.
+LocalEngine = Annotated[
+    EngineName | None,
+    typer.Option("--engine", callback=_refuse_spark, hidden=True),
 ]
 # The largest number that a column `bigint` of PostgreSQL holds.
 MAX_NUMBER = 2**63 - 1

@@ -8,7 +8,7 @@ import typer
 
 from streamflow.cli import reproduce_receipts
 from streamflow.cli.context import invocation, show
-from streamflow.cli.options import FullCheck, JsonFlag, VersionOrRun
+from streamflow.cli.options import Engine, FullCheck, JsonFlag, VersionOrRun
 
 
 def register(app: typer.Typer) -> None:
@@ -59,6 +59,7 @@ def verify(
     context: typer.Context,
     version: VersionOrRun,
     full: FullCheck = False,
+    engine: Engine = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Check again that a training set saw no future value.
@@ -72,7 +73,7 @@ def verify(
     """
     from streamflow.steps.versions.verify import verify as step
 
-    with invocation(context).platform() as platform:
+    with invocation(context).with_flags(engine=engine).platform() as platform:
         receipt = step(platform, version, full=full)
     show(receipt, as_json=as_json, text=reproduce_receipts.verify)
     raise typer.Exit(0 if receipt.holds else 1)

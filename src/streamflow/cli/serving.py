@@ -10,7 +10,7 @@ import typer
 
 from streamflow.cli import receipts, score_receipts
 from streamflow.cli.context import invocation, show
-from streamflow.cli.options import AsOf, EntityKey, JsonFlag, as_instant
+from streamflow.cli.options import AsOf, Engine, EntityKey, JsonFlag, as_instant
 
 ScoredVersion = Annotated[
     int | None,
@@ -86,6 +86,7 @@ def score(
     version: ScoredVersion = None,
     out: ScoreFile = None,
     explain: WithReasons = False,
+    engine: Engine = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Predict for all keys of a drop, from its frozen rows.
@@ -96,7 +97,7 @@ def score(
     """
     from streamflow.steps.serving.score import score as step
 
-    with invocation(context).platform() as platform:
+    with invocation(context).with_flags(engine=engine).platform() as platform:
         receipt = step(platform, as_instant(as_of), version=version, out=out, explain=explain)
     show(receipt, as_json=as_json, text=score_receipts.score)
 

@@ -13,6 +13,7 @@ from streamflow.cli.context import invocation, show
 from streamflow.cli.flow_server import flow_server
 from streamflow.cli.options import (
     AsOf,
+    Engine,
     FullCheck,
     JsonFlag,
     KnownAt,
@@ -55,6 +56,7 @@ def training_set(
     label_lead: LabelLead = 0,
     known_at: KnownAt = None,
     months: Months = 1,
+    engine: Engine = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Write the rows to this .parquet or .csv file."),
@@ -72,7 +74,7 @@ def training_set(
     from streamflow.steps.training.training_set import training_set as step
     from streamflow.steps.training.training_set_receipt import describe_training_set
 
-    with invocation(context).platform() as platform:
+    with invocation(context).with_flags(engine=engine).platform() as platform:
         rows = step(
             platform,
             as_instant(as_of),
@@ -132,6 +134,7 @@ def train(
             help="The kind of model (STREAMFLOW_MODEL). auto takes the best by cross-validation.",
         ),
     ] = None,
+    engine: Engine = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a model and register it as a new version.
@@ -144,12 +147,9 @@ def train(
 
     Example: streamflow train --as-of 2024-06-30 --months 6
     """
-    from dataclasses import replace
-
     from streamflow.steps.training.train import train as step
 
-    call = invocation(context)
-    call = replace(call, flags={**call.flags, "model": model})
+    call = invocation(context).with_flags(model=model, engine=engine)
     with call.platform() as platform:
         receipt = step(
             platform,

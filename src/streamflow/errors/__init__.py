@@ -35,6 +35,8 @@ StreamflowError
 ├── LedgerChanged            the ledger has a newer entry than the person saw who asks for a change
 ├── Overloaded               there are more requests than can be answered in time
 ├── ApiKeyUnknown            no API key in force has this name or id
+├── EngineUnavailable        the Spark Connect server cannot be reached or refuses
+├── EngineFailed             the Spark Connect server could not do the work of a step
 ├── PackagesMissing          packages of an extra are not installed that this work needs
 ├── PortTaken                a requested port is in use
 └── ServiceFailed            a child process did not become ready, or ended too early
@@ -58,6 +60,8 @@ from streamflow.errors.installation import (
     DatabaseUnavailable,
     DifferentCatalog,
     DiskFull,
+    EngineFailed,
+    EngineUnavailable,
     FeatureFileInvalid,
     NotMigrated,
     PackagesMissing,
@@ -100,6 +104,8 @@ __all__ = [
     "DifferentCatalog",
     "DiskFull",
     "DropConflict",
+    "EngineFailed",
+    "EngineUnavailable",
     "EntityUnknown",
     "FeastUnsupported",
     "FeatureFileInvalid",

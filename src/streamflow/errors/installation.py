@@ -85,6 +85,23 @@ class PackagesMissing(StreamflowError):
     state = "What was not committed is rolled back."
 
 
+class EngineUnavailable(StreamflowError):
+    """The Spark Connect server of the setting spark_remote cannot be reached or refuses."""
+
+    exit_code = 65
+    http_status = 503
+    retryable = True
+    remedy = "Start the server or correct spark_remote. With engine = local no server is needed."
+
+
+class EngineFailed(StreamflowError):
+    """The Spark Connect server could not do the work of a step."""
+
+    exit_code = 66
+    state = "What was not committed is rolled back."
+    remedy = "Read the server's log. With engine = local the step runs without the server."
+
+
 class PortTaken(StreamflowError):
     """A requested port is in use."""
 

@@ -5,8 +5,9 @@ All answers come from this one object, so they agree bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,14 +61,19 @@ class Predictor:
 
     def probability(self, frame: pl.DataFrame) -> Floats:
         """Return the calibrated probability of each row, (n,). Columns are found by name."""
-        return self._predict(self.encoder.encode_frame(frame))
+        return self.without_reasons(frame)
+
+    @property
+    def without_reasons(self) -> Callable[[pl.DataFrame], Floats]:
+        """Return `probability` without the parts for reasons: they are most of a forest."""
+        return partial(_predict_frame, self.encoder, self.model, self.decision)
 
     def probability_rows(self, rows: Sequence[Sequence[Value]]) -> Floats:
         """Return the calibrated probability of rows of raw values, (n,).
 
         Each row has its values in the order of `features`.
         """
-        return self._predict(self.encoder.encode_rows(rows))
+        return _predict(self.model, self.decision, self.encoder.encode_rows(rows))
 
     def probability_one(self, values: Sequence[Value]) -> float:
         """Return the calibrated probability of one row of values in the order of `features`."""
@@ -81,9 +87,17 @@ class Predictor:
         prepare = kind_of(self.explainer.pipeline).for_requests
         return self if prepare is None else replace(self, model=prepare(self.model))
 
-    def _predict(self, matrix: Floats) -> Floats:
-        """Return the calibrated probability of each row of the encoder's matrix."""
-        return self.decision.calibrator.apply(self.model(matrix)) if len(matrix) else np.empty(0)
+
+def _predict_frame(
+    encoder: Encoder, model: CompiledModel, decision: Decision, frame: pl.DataFrame
+) -> Floats:
+    """Return the calibrated probability of each row. Columns are found by name."""
+    return _predict(model, decision, encoder.encode_frame(frame))
+
+
+def _predict(model: CompiledModel, decision: Decision, matrix: Floats) -> Floats:
+    """Return the calibrated probability of each row of the encoder's matrix."""
+    return decision.calibrator.apply(model(matrix)) if len(matrix) else np.empty(0)
 
 
 def compile_predictor(

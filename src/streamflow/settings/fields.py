@@ -109,3 +109,19 @@ def _make_lake_address(location: str) -> str:
 
 
 LakePlace = Annotated[str, AfterValidator(_make_lake_address)]
+
+
+def _require_spark(address: SecretStr) -> SecretStr:
+    """Refuse what is no address of Spark Connect, without showing it: it may hold a token."""
+    text = address.get_secret_value()
+    url = urlsplit(text)
+    if url.scheme != "sc" or not url.hostname:
+        raise PydanticCustomError("not_spark", "expected an address such as sc://host:15002")
+    if not _has_usable_port(url):
+        raise PydanticCustomError("port", "the port of the address is no number up to 65535")
+    if not text.isascii() or any(character.isspace() for character in text):
+        raise PydanticCustomError("characters", "an address has no blanks and only ASCII letters")
+    return address
+
+
+SparkAddress = Annotated[SecretStr, AfterValidator(_require_spark)]

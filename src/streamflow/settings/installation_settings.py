@@ -12,12 +12,14 @@ from pydantic import AliasChoices, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from streamflow.engine_names import EngineName
 from streamflow.settings.fields import (
     PREFIX,
     HttpAddress,
     LakePlace,
     Names,
     SecretHttpAddress,
+    SparkAddress,
     StateFolder,
     port,
     setting,
@@ -69,6 +71,16 @@ class InstallationSettings(BaseSettings):
     )
     inbox_every: int = setting(
         300, "seconds between two runs of 'inbox' by a worker that keeps the schedule", ge=5
+    )
+    spark_remote: SparkAddress | None = setting(
+        None,
+        "the Spark Connect server of the engine spark, such as sc://127.0.0.1:15002; "
+        "a token can follow: sc://host:443/;token=...",
+    )
+    engine: EngineName = setting(
+        "local",
+        "where training sets are joined and drops are scored: in the process of the command "
+        "(local), or on the Spark Connect server that spark_remote names (spark)",
     )
     experiment: str = setting("streamflow", "the MLflow experiment of the training runs")
     artifact_root: str | None = setting(
@@ -216,3 +228,11 @@ class InstallationSettings(BaseSettings):
         if address is not None and info.data.get("webhook_secret") is None:
             raise PydanticCustomError("unsigned", "it needs webhook_secret, which signs webhooks")
         return address
+
+    @field_validator("engine")
+    @classmethod
+    def _require_remote(cls, engine: str, info: ValidationInfo) -> str:
+        """Refuse the engine spark where nothing says which server it is."""
+        if engine == "spark" and info.data.get("spark_remote") is None:
+            raise PydanticCustomError("no_remote", "spark needs spark_remote, the server's address")
+        return engine

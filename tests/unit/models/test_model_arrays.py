@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import cloudpickle
 import numpy as np
 import polars as pl
 import pytest
@@ -25,6 +26,7 @@ from streamflow.models.model_file import load, save
 from streamflow.models.npy_array import HEADER_BEGIN, MARK, read_npy
 from streamflow.models.pipelines import encoder_of, fit_model
 from streamflow.models.predictor import compile_predictor
+from streamflow.models.sending import allow_sending
 
 CATALOG = """
 model = "arrays"
@@ -282,3 +284,15 @@ def test_a_member_that_many_nodes_name_is_read_once() -> None:
         reader = _NodeReader(archive)
         node = {"__loader__": "NdArrayNode", "type": "numpy", "file": "a.npy"}
         assert reader.read(node) is reader.read(dict(node))
+
+
+@pytest.mark.parametrize("kind", list(MODEL_KINDS))
+def test_a_predictor_that_was_sent_to_another_process_has_the_same_bits(
+    saved: Callable[[str], tuple[Any, Path]], kind: str
+) -> None:
+    pipeline, _ = saved(kind)
+    predictor = compile_predictor(pipeline, DECISION)
+    allow_sending()
+    sent = cloudpickle.loads(cloudpickle.dumps(predictor.without_reasons))
+    frame = draw_rows(300, seed=5)
+    assert sent(frame).tobytes() == predictor.probability(frame).tobytes()

@@ -28,7 +28,7 @@ from streamflow.core.onboarding.column_batch import (
     list_odd_cells,
     read_key_cells,
 )
-from streamflow.core.onboarding.expected_columns import ExpectedColumns
+from streamflow.core.onboarding.expected_columns import CountedColumn, ExpectedColumns
 
 # Odd numbers, so that no hash loses bits; each column has a different one.
 MULTIPLIER = 0x9E3779B97F4A7C15
@@ -61,12 +61,7 @@ def count_batch(
         rows: (n,) the numbers of the rows in the file, from 0.
         cells: (n, ·) text, in columns named by the headers; a null where a cell is empty.
     """
-    unknown = [header for header, column in expected.columns.items() if column.family is None]
-    families = guess_families(cells, unknown, file_format, kind)
-    columns = {}
-    for header, column in expected.columns.items():
-        family = families.get(header, column.family)
-        columns[header] = replace(column, family=family)
+    columns = _guess_unknown(cells, expected.columns, file_format, kind)
     counts, fitting = count_cells(cells, columns, file_format, kind)
     cell_hashes = {
         header: hash_cells(cells[header])
@@ -93,6 +88,22 @@ def count_batch(
         repeating = [header for header, batch in batches.items() if not _may_be_key(batch)]
     row_hashes = _hash_rows(cells, repeating, cell_hashes)
     return FileBatch(rows=len(cells), columns=batches, row_hashes=row_hashes, repeating=repeating)
+
+
+def _guess_unknown(
+    cells: pl.DataFrame,
+    expected: Mapping[str, CountedColumn],
+    file_format: FileFormat,
+    kind: FileKind,
+) -> dict[str, CountedColumn]:
+    """Add the kind of values to the columns whose cells were all empty before this batch."""
+    unknown = [header for header, column in expected.items() if column.family is None]
+    families = guess_families(cells, unknown, file_format, kind)
+    columns = {}
+    for header, column in expected.items():
+        family = families.get(header, column.family)
+        columns[header] = replace(column, family=family)
+    return columns
 
 
 def _may_be_key(batch: ColumnBatch) -> bool:

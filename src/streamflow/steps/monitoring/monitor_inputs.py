@@ -22,10 +22,10 @@ from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_reading import read_rows as read_frozen_rows
 from streamflow.steps.stages.transitions import version_in_stage
+from streamflow.steps.training.feature_reading import join_features
 from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.rebuilt_training_set import (
     describe_set_differences,
-    join_features,
     rebuild_training_set,
 )
 from streamflow.steps.versions.recorded_version import (
@@ -188,7 +188,7 @@ def read_rows(recorded_platform: Platform, drop: MonitoredDrop) -> pl.DataFrame:
 
     keys = read_at(catalog.entity.table, drop.at, key).sort(key)
     names = [feature.name for feature in catalog.features]
-    joined = join_features(catalog, read, keys, drop.at, drop.sources)
+    joined = join_features(recorded_platform, read, keys, drop.at, drop.sources)
     features = joined.select(names)
     rows = pl.concat([keys, features], how="horizontal")
     if drop.no_labels or drop.label_at is None:

@@ -9,30 +9,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from streamflow.core.data.digest import digest_frame
-from streamflow.core.serving.frame_completeness import complete_frame
 from streamflow.core.statistics.threshold import comparable_threshold
 from streamflow.core.training.flagging import list_flagging_remarks
 from streamflow.core.training.training_set import describe_revision
-from streamflow.features.drop_features import KEYS_PER_CHUNK, as_of_column, read_population
+from streamflow.features.drop_features import KEYS_PER_CHUNK, read_population
 from streamflow.files import frames
 from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.receipt import Receipt
+from streamflow.steps.data.engine import open_step_engine
 from streamflow.steps.data.frozen_checks import held_against_digests, require_unchanged
 from streamflow.steps.observed import observed
-from streamflow.steps.serving.explain import top_reasons_json
 from streamflow.steps.serving.score_file import write_scores
 from streamflow.steps.serving.score_summary import summarize
 from streamflow.steps.serving.score_task import ScoreTask, plan_scoring
 from streamflow.warehouse import scores
 from streamflow.warehouse.frozen import Revision
 from streamflow.warehouse.scores import ScoreRun
+
+if TYPE_CHECKING:
+    from streamflow.spark.session import SparkEngine
 
 NOTHING_WRITTEN = "Nothing was written."
 
@@ -117,9 +118,13 @@ def _score_all(
     chunk_size: int,
 ) -> ScoreRun:
     """Score in one transaction; meanwhile hold the rows against the digests of their revisions."""
-    with scores.write_run(platform.connection, platform.address) as writing:
+    with (
+        open_step_engine(platform) as engine,
+        scores.write_run(platform.connection, platform.address) as writing,
+    ):
         with held_against_digests(platform, task.revisions, state=NOTHING_WRITTEN):
-            counts, digest = _write_answers(platform, task, writing, chunk_size)
+            answers = _answer_chunks(platform, task, chunk_size, engine)
+            counts, digest = _write_answers(platform, task, writing, answers)
         platform.notify("entering the run, unless a key was forgotten meanwhile")
         writing.lock_frozen_rows()
         require_unchanged(platform, task.revisions, state=NOTHING_WRITTEN)
@@ -135,13 +140,27 @@ def _score_all(
     return run
 
 
+def _answer_chunks(
+    platform: Platform, task: ScoreTask, chunk_size: int, engine: SparkEngine | None
+) -> Iterator[pl.DataFrame]:
+    """Yield the answers of all keys; here, the next chunk is read while one is scored."""
+    rule = task.make_rule(platform.catalog)
+    if engine is not None:
+        from streamflow.steps.serving.engine_answers import answer_on_engine
+
+        yield from answer_on_engine(platform, engine, task, rule)
+        return
+    for rows in _read_ahead(_feature_chunks(platform, task, chunk_size)):
+        yield rule.answer(rows)
+
+
 def _write_answers(
     platform: Platform,
     task: ScoreTask,
     writing: scores.ScoreWriter,
-    chunk_size: int,
+    answer_chunks: Iterator[pl.DataFrame],
 ) -> tuple[dict[str, int], str]:
-    """Score part by part; the next part is read while one is scored.
+    """Write the answers, chunk by chunk.
 
     Returns:
         The counts of the run, and the digest of its keys and probabilities.
@@ -154,8 +173,7 @@ def _write_answers(
     answer_parts: list[pl.DataFrame] = []
     flagged_count = 0
     missing_count = 0
-    for rows in _read_ahead(_feature_chunks(platform, task, chunk_size)):
-        answers = _answers(platform, task, rows)
+    for answers in answer_chunks:
         writing.add(answers)
         answer_parts.append(answers.select("key", "probability"))
         flagged_count += int(answers["prediction"].sum() or 0)
@@ -211,62 +229,3 @@ def _read_ahead(chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         while (rows := pending.result()) is not None:
             pending = pool.submit(next, chunks, None)
             yield rows
-
-
-def _answers(platform: Platform, task: ScoreTask, rows: pl.DataFrame) -> pl.DataFrame:
-    """Predict for each row that can be completed.
-
-    Returns:
-        One row per row: key, features_as_of, probability, prediction, missing, defaulted, reasons.
-        Probability, prediction and reasons are null where a row cannot be completed.
-    """
-    as_of_columns = {view.name: as_of_column(view.name) for view in task.views}
-    completed = complete_frame(task.policy, rows, as_of_columns, task.at)
-    facts = completed.facts
-    is_answered = facts["reason"].is_null()
-    complete_rows = completed.values.filter(is_answered)
-    answers = task.predictor.probability(complete_rows)
-    values = np.full(len(rows), np.nan)
-    values[is_answered.to_numpy()] = answers
-    probabilities = pl.Series("probability", values).fill_nan(None)
-    threshold = comparable_threshold(task.predictor.threshold)
-    is_flagged = probabilities >= threshold
-    refused_features = facts.select(pl.concat_list("missing_features", "stale_features"))
-    key = platform.catalog.entity.key
-    return pl.DataFrame(
-        {
-            "key": rows[key].cast(pl.String),
-            "features_as_of": facts["as_of"],
-            "probability": probabilities,
-            "prediction": is_flagged.cast(pl.Int16),
-            "missing": _join_names(refused_features.to_series()),
-            "defaulted": _join_names(facts["defaulted"]),
-            "reasons": _reasons(platform, task, complete_rows, answers, is_answered),
-        }
-    )
-
-
-def _reasons(
-    platform: Platform,
-    task: ScoreTask,
-    complete_rows: pl.DataFrame,
-    probability: NDArray[np.float64],
-    is_answered: pl.Series,
-) -> pl.Series:
-    """Return the reasons of each row as JSON; null where a row has no answer, or none is asked.
-
-    Args:
-        complete_rows: The rows that are answered.
-        probability: The answer for each of them, (n,).
-        is_answered: Whether a row is answered, for all rows.
-    """
-    if not task.explain:
-        return pl.Series("reasons", [None] * len(is_answered), dtype=pl.String)
-    texts = iter(top_reasons_json(platform.catalog, task.predictor, complete_rows, probability))
-    reasons = [next(texts) if answered else None for answered in is_answered]
-    return pl.Series("reasons", reasons, dtype=pl.String)
-
-
-def _join_names(names: pl.Series) -> pl.Series:
-    """Join each list of names into one text; null for an empty list."""
-    return names.list.join(", ").replace("", None)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from streamflow.catalog import Catalog
 from streamflow.core.serving.completeness import CompletenessPolicy
 from streamflow.core.serving.service_policy import build_policy
+from streamflow.core.statistics.threshold import comparable_threshold
 from streamflow.core.versions.version_files import DECISION, MODEL
 from streamflow.database.known_at import current_known_at
 from streamflow.errors import SnapshotMissing, VersionMissing
-from streamflow.features.drop_features import PopulationView, views_at
+from streamflow.features.drop_features import PopulationView, as_of_column, views_at
 from streamflow.platform import Platform
+from streamflow.steps.serving.answers import AnswerRule
+from streamflow.steps.serving.explain import top_reasons_json
 from streamflow.steps.serving.serving_version import read_features
 from streamflow.steps.stages.transitions import reconcile, version_in_stage
 from streamflow.steps.versions.registered_version import (
@@ -37,6 +42,7 @@ class ScoreTask:
 
     revisions    the revisions that the features and the keys are read from
     population   the revision whose keys are scored
+    feature_types  feature -> its type in the catalog
     """
 
     at: datetime
@@ -47,12 +53,26 @@ class ScoreTask:
     policy: CompletenessPolicy
     revisions: tuple[Revision, ...]
     population: Revision
+    feature_types: Mapping[str, str]
     explain: bool
 
     @property
     def version(self) -> ModelVersion:
         """Return the version that scores."""
         return self.record.version
+
+    def make_rule(self, catalog: Catalog) -> AnswerRule:
+        """Return what answers a row. Without reasons it has only the parts that predict."""
+        predictor = self.predictor
+        return AnswerRule(
+            key=catalog.entity.key,
+            at=self.at,
+            policy=self.policy,
+            as_of_columns={view.name: as_of_column(view.name) for view in self.views},
+            threshold=comparable_threshold(predictor.threshold),
+            probability=predictor.without_reasons,
+            reasons=partial(top_reasons_json, catalog, predictor) if self.explain else None,
+        )
 
     @property
     def evidence(self) -> dict[str, Any]:
@@ -120,6 +140,7 @@ def plan_scoring(
             if (revision.table, revision.as_of, revision.revision) in revisions_read
         ),
         population=population,
+        feature_types={feature.name: feature.type for feature in features},
         explain=explain,
     )
 

@@ -19,7 +19,8 @@ from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.settings import Settings
 from streamflow.steps.data.loaded_rows import read_provenance
-from streamflow.steps.training.training_set import assemble, read_features, select_revisions
+from streamflow.steps.training.feature_reading import read_features
+from streamflow.steps.training.training_set import assemble, select_revisions
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision, RevisionKey
 from streamflow.warehouse.known_drops import TrainingDrops, read_known_drops

@@ -22,6 +22,7 @@ from streamflow.errors import LabelsMissing, SnapshotMissing, TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import held_against_digests
 from streamflow.steps.observed import observed
+from streamflow.steps.training.feature_reading import ReadMonth, open_month_reader
 from streamflow.steps.training.months import find_months
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
@@ -94,17 +95,17 @@ def _read_months(platform: Platform, months: Sequence[_Month]) -> TrainingSet:
     What is read is held against the digests of its revisions.
     """
     sources = {source.revision_key: source for month in months for source in month.sources}
-    with held_against_digests(platform, sources.values(), state="No training set was made."):
-        *earlier, newest = [
-            _assemble_known_rows(platform, month.drops, month.sources) for month in months
-        ]
+    with (
+        open_month_reader(platform) as read_month,
+        held_against_digests(platform, sources.values(), state="No training set was made."),
+    ):
+        *earlier, newest = [_assemble_known_rows(platform, month, read_month) for month in months]
     return replace(newest, earlier=tuple(earlier))
 
 
-def _assemble_known_rows(
-    platform: Platform, drops: TrainingDrops, sources: tuple[Source, ...]
-) -> TrainingSet:
+def _assemble_known_rows(platform: Platform, month: _Month, read_month: ReadMonth) -> TrainingSet:
     catalog = platform.catalog
+    drops = month.drops
     key = catalog.entity.key
     population = frozen.keys_and_labels(
         platform.address, catalog.entity.table, key, None, drops.as_of, drops.known_at
@@ -120,10 +121,10 @@ def _assemble_known_rows(
     return assemble(
         catalog,
         drops,
-        sources,
+        month.sources,
         population,
         labels,
-        lambda keys: read_features(platform, keys, drops.as_of, drops.known_at),
+        lambda keys: read_month(keys, drops, month.sources),
     )
 
 
@@ -213,18 +214,6 @@ def _find_label_drop(
         file = catalog.file(catalog.label.table)
         raise LabelsMissing(f"the drop of {label_drop:%Y-%m-%d} has no {file}")
     return label_drop
-
-
-def read_features(
-    platform: Platform, keys: pl.DataFrame, as_of: datetime, known_at: datetime
-) -> pl.DataFrame:
-    """Read the features of each key, in the order of `keys`, through Feast's offline store."""
-    instant_type = pl.Datetime("us", "UTC")
-    entities = keys.with_columns(
-        event_timestamp=pl.lit(as_of).cast(instant_type),
-        known_at=pl.lit(known_at).cast(instant_type),
-    )
-    return pl.DataFrame(platform.features.read_history(entities, platform.catalog.service))
 
 
 def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: datetime) -> None:

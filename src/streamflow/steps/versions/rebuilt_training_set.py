@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,15 +15,12 @@ from streamflow.core.data.counts import choose_form, count_of
 from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.core.versions.passport import Passport, pair_months, summarize_training_set
 from streamflow.errors import TrainingImpossible
-from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time_join
 from streamflow.platform import Platform
 from streamflow.steps.data import frozen_reading
+from streamflow.steps.training.feature_reading import ReadRows, join_features, read_table
 from streamflow.steps.training.training_set import assemble
 from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse.known_drops import TrainingDrops
-
-# Called with (table, columns, revisions); returns the rows with `as_of` and these columns.
-ReadRows = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]
 
 
 def rebuild_training_set(
@@ -118,7 +115,7 @@ def assemble_from_revisions(
         (*features, *label_only),
         population,
         key_and_label,
-        lambda keys: join_features(catalog, read_rows, keys, drops.as_of, features),
+        lambda keys: join_features(platform, read_rows, keys, drops.as_of, features),
     )
 
 
@@ -146,14 +143,14 @@ def _read_population(
 ) -> pl.DataFrame:
     """Read the keys of the drop of `as_of`. (n, 1)"""
     drop_sources = [source for source in sources if source.as_of == as_of]
-    rows = _read_table(read_rows, catalog.entity.table, [catalog.entity.key], drop_sources)
+    rows = read_table(read_rows, catalog.entity.table, [catalog.entity.key], drop_sources)
     return rows.drop("as_of")
 
 
 def _read_labels(catalog: Catalog, sources: Iterable[Source], read_rows: ReadRows) -> pl.DataFrame:
     """Read the key and the label. (n, 2)"""
     columns = [catalog.entity.key, catalog.label.column]
-    return _read_table(read_rows, catalog.label.table, columns, sources).drop("as_of")
+    return read_table(read_rows, catalog.label.table, columns, sources).drop("as_of")
 
 
 def describe_set_differences(passport: Passport, rows: TrainingSet) -> tuple[str, ...]:
@@ -222,34 +219,3 @@ def _select_feature_sources(catalog: Catalog, passport: Passport) -> tuple[Sourc
     view_tables = (view.table for view in catalog.views.values())
     tables = {catalog.entity.table, *view_tables}
     return tuple(source for source in passport.sources if source.table in tables)
-
-
-def _read_table(
-    read_rows: ReadRows,
-    table: str,
-    columns: list[str],
-    sources: Iterable[Source],
-) -> pl.DataFrame:
-    revisions = [(source.as_of, source.revision) for source in sources if source.table == table]
-    return read_rows(table, columns, revisions)
-
-
-def join_features(
-    catalog: Catalog,
-    read_rows: ReadRows,
-    keys: pl.DataFrame,
-    as_of: datetime,
-    sources: tuple[Source, ...],
-) -> pl.DataFrame:
-    """Return the features of each key, by the point-in-time join of Feast's offline store."""
-    key = catalog.entity.key
-    instant = pl.lit(as_of).cast(pl.Datetime("us", "UTC"))
-    entities = keys.with_columns(instant.alias(INSTANT))
-    joined_views = []
-    for view_name, view in catalog.views.items():
-        ttl = catalog.ttl(view_name)
-        columns = [feature.name for feature in catalog.features_of(view_name)]
-        rows = _read_table(read_rows, view.table, [key, *columns], sources).rename({"as_of": AS_OF})
-        history = rows.filter(pl.col(AS_OF).is_between(as_of - ttl, as_of))
-        joined_views.append(point_in_time_join(entities, history, keys=[key], ttl=ttl))
-    return pl.concat(joined_views, how="horizontal")

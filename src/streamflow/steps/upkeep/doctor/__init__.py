@@ -15,6 +15,7 @@ from streamflow.errors import DatabaseUnavailable, StreamflowError
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
 from streamflow.steps.upkeep.doctor import contents, machine, server, vendors
+from streamflow.steps.upkeep.doctor.engine import check_engine
 from streamflow.steps.upkeep.doctor.finding import Finding, State, describe_error, run_check
 from streamflow.steps.upkeep.doctor.fix import repair
 from streamflow.warehouse import installation
@@ -32,6 +33,7 @@ MACHINE_CHECKS = {
     "home": machine.check_home,
     "port": machine.check_port,
     "leftovers": machine.check_leftovers,
+    "engine": check_engine,
 }
 # These checks of the database do not need the catalog.
 CATALOGLESS_CHECKS = {"roles": server.check_roles, "protection": server.check_protection}

@@ -1,0 +1,77 @@
+"""Compute rows on the workers of the engine, by a function of ours."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+
+from streamflow.errors import EngineFailed
+from streamflow.spark.session import SparkEngine
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Called on a worker with some rows; returns as many rows, or others.
+ComputeRows = Callable[[pl.DataFrame], pl.DataFrame]
+
+# The function travels in the message of the query, which may have 128 MB.
+MAX_FUNCTION_BYTES = 100_000_000
+SQL_TYPES = {pa.int32(): "int", pa.int64(): "bigint", pa.float64(): "double", pa.string(): "string"}
+
+
+def map_rows(
+    engine: SparkEngine,
+    statement: str,
+    compute: ComputeRows,
+    columns: Mapping[str, pa.DataType],
+) -> DataFrame:
+    """Return the rows that a function makes of the rows of a statement, on the workers.
+
+    Args:
+        engine: the session.
+        statement: the query whose rows are computed with.
+        compute: is sent to the workers. They must have the modules that it needs.
+        columns: the columns that it returns, and their types.
+
+    Raises:
+        EngineFailed: the function is too large to be sent.
+    """
+    from pyspark import cloudpickle
+
+    packed = zlib.compress(cloudpickle.dumps(compute), level=1)
+    if len(packed) > MAX_FUNCTION_BYTES:
+        raise EngineFailed(
+            f"the model has {len(packed) / 1e6:,.0f} MB when it is compressed, and at most"
+            f" {MAX_FUNCTION_BYTES / 1e6:,.0f} MB can be sent to the engine",
+            remedy="Use --engine local, or train a smaller model.",
+        )
+    schema = pa.schema(list(columns.items()))
+
+    def compute_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return compute_packed(packed, schema, batches)
+
+    declaration = ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in columns.items())
+    return engine.query(statement).mapInArrow(compute_batches, declaration)
+
+
+def compute_packed(
+    packed: bytes, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Compute each batch by a packed function. This runs on a worker."""
+    compute = _unpack(packed)
+    for batch in batches:
+        rows = compute(pl.DataFrame(batch))
+        yield from rows.select(schema.names).to_arrow().cast(schema).to_batches()
+
+
+@lru_cache(maxsize=1)
+def _unpack(packed: bytes) -> Any:
+    """Return a function that this installation packed and sent, once in each worker."""
+    from pyspark import cloudpickle
+
+    return cloudpickle.loads(zlib.decompress(packed))
