@@ -17,6 +17,8 @@ DROP FUNCTION streamflow.refuse_rows_of_complete_revision, streamflow.require_co
 DROP INDEX streamflow.erasure_by_key;
 DROP VIEW streamflow.prediction_overview, streamflow.drop_overview,
     streamflow.drift_overview, streamflow.promotion;
+DROP TABLE streamflow.lake_revision;
+DROP SCHEMA lake CASCADE;
 DROP TABLE streamflow.passport_source, streamflow.pruned, streamflow.monitor_report,
     streamflow.retraining, streamflow.api_key;
 DROP TABLE streamflow.ledger, streamflow.pending_move, streamflow.prediction_log,

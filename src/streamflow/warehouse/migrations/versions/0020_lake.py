@@ -7,7 +7,7 @@ down_revision = "0019"
 
 STATEMENTS = """
 -- the tables of PyIceberg's SQL catalog, as PyIceberg 0.12 would create them
-CREATE SCHEMA lake;
+CREATE SCHEMA IF NOT EXISTS lake;  -- `restore` has made all schemas
 CREATE TABLE lake.iceberg_tables (
     catalog_name varchar(255) NOT NULL,
     table_namespace varchar(255) NOT NULL,
