@@ -121,7 +121,7 @@ def list_imports() -> Iterator[str]:
 
 def has_spark() -> bool:
     """Whether `make test` has installed Spark's client: `make setup` does not."""
-    return spark_servers.PACKAGES.is_dir()  # importing the module has put it on the path
+    return spark_servers.make_importable()
 
 
 @pytest.fixture(scope="module")

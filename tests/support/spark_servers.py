@@ -30,14 +30,29 @@ START_TIMEOUT_S = 600.0
 # `make test` installs Spark's client and Sail here, out of sight of the processes of other tests:
 # MLflow imports pyspark wherever it is installed, which takes half a second.
 PACKAGES = Path(sys.prefix) / "spark"
-if PACKAGES.is_dir() and str(PACKAGES) not in sys.path:
-    sys.path.append(str(PACKAGES))
+
+
+def make_importable() -> bool:
+    """Let this process import Spark's client and Sail. Return whether they are installed.
+
+    Only tests of the engine call it, when they run: while tests are collected it would be for all.
+    """
+    if not PACKAGES.is_dir():
+        return False
+    if str(PACKAGES) not in sys.path:
+        sys.path.append(str(PACKAGES))
+    main = sys.modules["__main__"]
+    if not hasattr(main, "__file__"):
+        # A worker of xdist has no file, and pyspark would think that its doctests are running.
+        main.__file__ = __file__
+    return True
 
 
 @contextmanager
 def sail_server(**environment: str) -> Iterator[str]:
     """Start a Sail server on a free port, and yield its address. It ends with this process."""
-    pytest.importorskip("pysail", reason="pysail is not installed: make test does it")
+    if not make_importable():
+        pytest.skip("pysail is not installed: make test does it")
     variables = {**os.environ, "PYTHONPATH": str(PACKAGES), **environment}
     command = [sys.executable, "-c", START_SAIL]
     with subprocess.Popen(
@@ -62,6 +77,8 @@ def apache_spark_server(folder: Path, *, cores: int = 2) -> Iterator[str]:
     The test is skipped where there is no Java or no Spark.
     """
     home = Path(os.environ.get("SPARK_HOME") or BUILT_SPARK)
+    if not make_importable():
+        pytest.skip("Spark's client is not installed: make prove does it")
     if shutil.which("java") is None:
         pytest.skip("there is no java: apt-get install openjdk-17-jre-headless")
     if not (home / "jars").is_dir():
