@@ -72,7 +72,8 @@ def score(
     Args:
         version: the version that scores; without it the version in Production.
         explain: write the largest reasons of each row too.
-        batch_size: keys at a time. It limits the memory, and changes no answer.
+        batch_size: keys at a time. It limits the memory, and changes no probability; reasons
+            agree to 1e-6.
 
     Raises:
         VersionMissing: the version does not exist, or none is in Production.
