@@ -59,7 +59,7 @@ def source_digests() -> dict[str, str]:
 
 @cache
 def code_digest() -> str:
-    """Return 16 digits that name the source files which this process has imported.
+    """Return 16 digits that name the source files of the package as this process first read them.
 
     They are the first digits of the sha256 over the digests of all source files.
     """

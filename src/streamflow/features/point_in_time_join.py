@@ -131,7 +131,9 @@ def _join_equal(
     if len(joined) == len(entities):
         return joined
     # A source without a created_timestamp_column may have several rows of a key and an instant.
-    return joined.unique(ROW, keep="last", maintain_order=True)
+    # The last one counts, as in the other joins. polars promises no order of the matches.
+    last_rows = history.unique(list(keys), keep="last", maintain_order=True)
+    return entities.join(last_rows, on=list(keys), how="left", maintain_order="left")
 
 
 def _are_sorted(*key_columns: pl.Series) -> bool:
@@ -170,7 +172,7 @@ def _join_as_of(
 ) -> pl.DataFrame:
     """Join the newest history row at each row's instant, if it is not older than `ttl`."""
     return entities.sort(INSTANT).join_asof(
-        history.sort(AS_OF),
+        history.sort(AS_OF, maintain_order=True),
         left_on=INSTANT,
         right_on=AS_OF,
         by=list(keys) or None,

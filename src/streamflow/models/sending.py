@@ -1,6 +1,7 @@
 """Let a predictor be pickled, so that it can be sent to another process of ours.
 
-It is only for predictors that were loaded from checked files. No model is ever read from a pickle.
+It is only for predictors that were loaded from checked files. A worker of the engine loads what the
+command sent. No file of a model is a pickle.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
@@ -111,6 +112,11 @@ def _make_lake_address(location: str) -> str:
 LakePlace = Annotated[str, AfterValidator(_make_lake_address)]
 
 
+# Host, port and parameters. What Spark's client cannot parse, it shows in its error: so could a
+# token without its name, and one with a slash. A host with a `;` would be shown, too.
+SPARK_ADDRESS = re.compile(r"sc://[\w.-]+(:\d+)?(/(;[\w.-]+=[^;=/?#]+)*)?", re.ASCII)
+
+
 def _require_spark(address: SecretStr) -> SecretStr:
     """Refuse what is no address of Spark Connect, without showing it: it may hold a token."""
     text = address.get_secret_value()
@@ -121,6 +127,12 @@ def _require_spark(address: SecretStr) -> SecretStr:
         raise PydanticCustomError("port", "the port of the address is no number up to 65535")
     if not text.isascii() or any(character.isspace() for character in text):
         raise PydanticCustomError("characters", "an address has no blanks and only ASCII letters")
+    if not SPARK_ADDRESS.fullmatch(text):
+        raise PydanticCustomError(
+            "spark_form",
+            "expected an address such as sc://host:15002 or sc://host:443/;token=... "
+            "(a value is written with %2F for / and %3D for =)",
+        )
     return address
 
 

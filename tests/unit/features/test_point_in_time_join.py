@@ -83,14 +83,19 @@ def test_keys_in_the_order_of_the_frozen_rows() -> None:
     assert join([*asked, (None, 6)], {**frozen, (None, 5): 7}, None) == [1, 2, 3, 4, 5, 6, None]
 
 
-def test_a_source_with_a_row_twice_gives_each_entity_row_once() -> None:
+@pytest.mark.parametrize("most", [0, 64], ids=["as of each instant", "equality first"])
+@pytest.mark.parametrize("keys", ["ba", "ab"], ids=["hashed", "merged"])
+def test_of_several_rows_of_a_key_and_an_instant_the_last_one_counts(
+    monkeypatch: pytest.MonkeyPatch, most: int, keys: str
+) -> None:
+    monkeypatch.setattr(module, "MAX_EQUALITIES", most)
     entities = pl.DataFrame(
-        {"key": ["b", "a"], INSTANT: [day(3), day(3)]}, schema_overrides={INSTANT: STAMP}
+        {"key": list(keys), INSTANT: [day(3)] * 2}, schema_overrides={INSTANT: STAMP}
     )
     history = pl.DataFrame(
-        [("a", day(1), 1), ("a", day(1), 1), ("b", day(1), 2)],
+        [("a", day(1), number) for number in range(100)] + [("b", day(1), 200)],
         schema=HISTORY_SCHEMA,
         orient="row",
     )
     joined = point_in_time_join(entities, history, keys=["key"], ttl=None)
-    assert joined["value"].to_list() == [2, 1]
+    assert joined["value"].to_list() == [{"a": 99, "b": 200}[key] for key in keys]

@@ -6,6 +6,7 @@ They are in one file, so that one process imports Spark's client and one server 
 from __future__ import annotations
 
 import builtins
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -142,6 +143,12 @@ def test_without_the_packages_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
         ({"spark_remote": "sc://"}, "expected an address such as sc://host:15002"),
         ({"spark_remote": "sc://host:99999"}, "the port of the address"),
         ({"spark_remote": "sc://host/;token=my secret"}, "an address has no blanks"),
+        ({"spark_remote": "sc://host;token=my-secret"}, "expected an address such as"),
+        ({"spark_remote": "sc://host/token=my-secret"}, "expected an address such as"),
+        ({"spark_remote": "sc://host/;my-secret"}, "expected an address such as"),
+        ({"spark_remote": "sc://host/;token=my-secret=="}, "expected an address such as"),
+        ({"spark_remote": "sc://host/;token=my-secret/a"}, "expected an address such as"),
+        ({"spark_remote": "sc://my-secret@host"}, "expected an address such as"),
     ],
 )
 def test_a_wrong_setting_is_refused_without_showing_a_token(
@@ -149,7 +156,17 @@ def test_a_wrong_setting_is_refused_without_showing_a_token(
 ) -> None:
     with pytest.raises(SettingsInvalid, match=expected) as refused:
         load_settings(**values)
-    assert "my secret" not in str(refused.value)
+    assert not re.search("my.secret", str(refused.value))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["sc://h", "sc://h-1.b:443/", "sc://h:443/;token=a%2Fb%3D;use_ssl=true", "sc://10.0.0.1:1"],
+)
+def test_an_address_with_parameters_is_a_setting(address: str) -> None:
+    settings = load_settings(engine="spark", spark_remote=address)
+    assert settings.spark_remote is not None
+    assert settings.spark_remote.get_secret_value() == address
 
 
 def test_doctor_says_which_engine_answers(remote: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 
 import polars as pl
 import pyarrow as pa
@@ -21,6 +23,8 @@ from streamflow.steps.serving.answers import AnswerRule
 from streamflow.steps.serving.score_task import ScoreTask
 from streamflow.steps.training.feature_reading import frozen_reader, start_join
 
+# The packages that compute a probability or a reason.
+COMPUTING_PACKAGES = ("numpy", "polars", "scikit-learn", "scipy", "treelite")
 INSTANT_TYPE = pl.Datetime("us", "UTC")
 # What a worker returns of each row. An instant is a whole number of microseconds.
 ANSWER_COLUMNS = {
@@ -42,30 +46,52 @@ class ScoreWork:
         names: column on the engine -> its name in a frame of features.
         instants: the columns of these that are instants.
         code: the digest of the code that sends this work.
+        versions: package -> its version where this work is sent from.
     """
 
     rule: AnswerRule
     names: dict[str, str]
     instants: tuple[str, ...]
     code: str
+    versions: dict[str, str]
 
     def __call__(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Answer rows, as the local engine does.
 
         Raises:
-            ValueError: the code of this worker is not that of the command.
+            ValueError: the code of this worker, or a package, is not that of the command.
         """
-        if code_digest() != self.code:
-            raise ValueError(
-                "this worker has a different code of streamflow than the command: install the same"
-                " version on the workers, and start them again"
-            )
+        self._require_equal_installation()
         typed_rows = rows.with_columns(pl.col(self.instants).cast(INSTANT_TYPE))
         columns = [pl.col(column).alias(name) for column, name in self.names.items()]
         answers = self.rule.answer(typed_rows.select(columns))
         return answers.with_columns(
             pl.col("features_as_of").dt.epoch("us"), pl.col("prediction").cast(pl.Int32)
         )
+
+    def _require_equal_installation(self) -> None:
+        """Raise ValueError unless this worker computes with the code and packages of the command.
+
+        Two versions can give two answers, and `score` does not score the same rows again.
+        """
+        if code_digest() != self.code:
+            raise ValueError(
+                "this worker has a different code of streamflow than the command: install the same"
+                " version on the workers, and start them again"
+            )
+        for package, installed in read_versions().items():
+            if installed != self.versions[package]:
+                raise ValueError(
+                    f"this worker has {package} {installed}, and the command has"
+                    f" {self.versions[package]}: install the same version on the workers, and"
+                    " start them again"
+                )
+
+
+@cache
+def read_versions() -> dict[str, str]:
+    """Return the versions of the packages that compute an answer."""
+    return {package: version(package) for package in COMPUTING_PACKAGES}
 
 
 def answer_on_engine(
@@ -110,4 +136,10 @@ def _plan_work(task: ScoreTask, rule: AnswerRule) -> ScoreWork:
         names[instant] = as_of_column(view.name)
         for number, feature in enumerate(view.features):
             names[point_in_time.feature_column(view_number, number)] = feature
-    return ScoreWork(rule=rule, names=names, instants=tuple(instants), code=code_digest())
+    return ScoreWork(
+        rule=rule,
+        names=names,
+        instants=tuple(instants),
+        code=code_digest(),
+        versions=read_versions(),
+    )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from streamflow.spark.point_in_time import JoinedView, PointInTimeJoin
     from streamflow.spark.session import SparkEngine
 
+INSTANT_TYPE = pl.Datetime("us", "UTC")
 # Called with (table, columns, revisions); returns the rows with `as_of` and these columns.
 ReadRows = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]
 # Called with keys, a month and its revisions; returns the features in the order of the keys.
@@ -68,10 +69,9 @@ def read_features(
     platform: Platform, keys: pl.DataFrame, as_of: datetime, known_at: datetime
 ) -> pl.DataFrame:
     """Read the features of each key, in the order of `keys`, through Feast's offline store."""
-    instant_type = pl.Datetime("us", "UTC")
     entities = keys.with_columns(
-        event_timestamp=pl.lit(as_of).cast(instant_type),
-        known_at=pl.lit(known_at).cast(instant_type),
+        event_timestamp=pl.lit(as_of).cast(INSTANT_TYPE),
+        known_at=pl.lit(known_at).cast(INSTANT_TYPE),
     )
     return pl.DataFrame(platform.features.read_history(entities, platform.catalog.service))
 
@@ -103,14 +103,20 @@ def _join_locally(
     sources: tuple[Source, ...],
 ) -> pl.DataFrame:
     key = catalog.entity.key
-    instant = pl.lit(as_of).cast(pl.Datetime("us", "UTC"))
+    instant = pl.lit(as_of).cast(INSTANT_TYPE)
     entities = keys.with_columns(instant.alias(INSTANT))
     joined_views = []
     for view_name, view in catalog.views.items():
         ttl = catalog.ttl(view_name)
-        columns = [feature.name for feature in catalog.features_of(view_name)]
-        rows = read_table(read_rows, view.table, [key, *columns], sources).rename({"as_of": AS_OF})
-        history = rows.filter(pl.col(AS_OF).is_between(as_of - ttl, as_of))
+        types = {}
+        for feature in catalog.features_of(view_name):
+            types[feature.name] = polars_type(feature.column.type)
+        if any(source.table == view.table for source in sources):
+            rows = read_table(read_rows, view.table, [key, *types], sources)
+            history = rows.rename({"as_of": AS_OF})
+        else:  # no drop that counts has the table: every feature is null
+            history = pl.DataFrame(schema={AS_OF: INSTANT_TYPE, key: keys[key].dtype, **types})
+        history = history.filter(pl.col(AS_OF).is_between(as_of - ttl, as_of))
         joined_views.append(point_in_time_join(entities, history, keys=[key], ttl=ttl))
     return pl.concat(joined_views, how="horizontal")
 
