@@ -7,8 +7,9 @@ from time import monotonic, sleep
 
 from support.console_pages import make_board
 
-from streamflow.console.exports import ExportFolder
+from streamflow.console.exports import FOLDER, ExportFolder
 from streamflow.console.jobs import MAX_JOBS, Job, JobOrder
+from streamflow.steps.upkeep.uninstall import STATE_ENTRIES
 
 ORDER = JobOrder(kind="export", arguments={}, subject="version 1", who="")
 
@@ -65,3 +66,7 @@ def test_the_file_of_the_oldest_job_goes_with_it() -> None:
         while job.is_running and monotonic() < end:
             sleep(0.001)
     assert forgotten == ["0", "1"]
+
+
+def test_an_uninstallation_removes_what_a_killed_console_left() -> None:
+    assert FOLDER in STATE_ENTRIES
