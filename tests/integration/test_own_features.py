@@ -330,9 +330,13 @@ def test_migrate_and_doctor_list_own_objects(platform: Platform) -> None:
     missing = check_feature_registry(platform)
     assert missing.text == "missing: feature service counter"
     assert missing.fixable
+    assert repair(platform.settings, [missing]) == [
+        "wrote and applied the feature repository",
+        "removed from Feast's registry: feature service desk",
+    ]
 
     (own / "desk.py").write_text("1 +\n")
     with pytest.raises(FeatureFileInvalid, match=f"{own / 'desk.py'}, line 1: SyntaxError"):
         check_feature_registry(platform)
     (own / "desk.py").unlink()
-    assert migrate(platform).changes[1:] == ("Feast registry, removed: feature service desk",)
+    assert migrate(platform).changes[1:] == ("Feast registry, removed: feature service counter",)

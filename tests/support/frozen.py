@@ -30,7 +30,7 @@ def instant(text: str) -> datetime:
 
 
 def create_schemas(connection: psycopg.Connection) -> None:
-    """The fixed part: five schemas and the table of revisions."""
+    """The fixed part: five schemas, the table of revisions, and that of those in the lake."""
     connection.execute(
         "CREATE SCHEMA IF NOT EXISTS streamflow; CREATE SCHEMA IF NOT EXISTS frozen;"
         " CREATE SCHEMA IF NOT EXISTS history;"
@@ -39,6 +39,8 @@ def create_schemas(connection: psycopg.Connection) -> None:
         " as_of timestamptz, revision integer,"
         " known_at timestamptz NOT NULL, rows bigint, digest text,"
         " PRIMARY KEY (table_name, as_of, revision));"
+        "CREATE TABLE IF NOT EXISTS streamflow.lake_revision (table_name text,"
+        " as_of timestamptz, revision integer);"
         "CREATE OR REPLACE FUNCTION streamflow.is_forgotten(key text, as_of timestamptz)"
         " RETURNS boolean LANGUAGE sql AS 'SELECT false'"
     )

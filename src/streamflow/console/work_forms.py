@@ -195,9 +195,12 @@ def _forget(
     order: JobOrder,
 ) -> Response:
     """Erase a user at once, and show the receipt. No job keeps the key."""
-    with state.acting() as platform:
-        receipt = do_work(platform, order)
-    state.jobs.forget_receipts()
+    try:
+        with state.acting() as platform:
+            receipt = do_work(platform, order)
+    finally:
+        # Also after an error: the user may be erased already when the lake cannot be cleaned.
+        state.jobs.forget_receipts()
     page = Page(
         template="forgotten",
         title=state.texts.get("work.title_forgotten"),

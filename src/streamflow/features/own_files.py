@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,20 +95,44 @@ def _read_file(path: Path) -> OwnFile:
 def _require_safe(path: Path) -> None:
     """Raise FeatureFileInvalid if somebody else can write a path, or replace it by a different one.
 
-    So nobody else may write the folders above it either. In a folder with the sticky bit, such as
-    /tmp, only the owner of an entry can replace it.
+    So nobody else may write the folders above it either, nor replace a link on the way. In a folder
+    with the sticky bit, such as /tmp, only the owner of an entry can replace it.
     """
-    target = path.resolve()
-    for ancestor in (target, *target.parents):
-        status = ancestor.stat()
-        is_sticky_folder = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
-        if status.st_mode & WRITABLE_BY_OTHERS and (ancestor == target or not is_sticky_folder):
-            raise FeatureFileInvalid(
-                f"{path} is not used: every user of a group, or everybody, can write {ancestor}",
-                remedy=f"Look at what stands there, and run 'chmod go-w {ancestor}'.",
-            )
-        if status.st_uid not in (os.geteuid(), ROOT):
-            raise FeatureFileInvalid(
-                f"{path} is not used: {ancestor} belongs to a different user",
-                remedy="Copy the files into a folder of yours.",
-            )
+    try:
+        target = path.resolve(strict=True)
+        for entry in _list_entries(path):
+            _require_own(entry, path, is_target=entry.resolve() == target)
+    except (OSError, RuntimeError) as exc:  # a link that leads nowhere, or to itself
+        raise FeatureFileInvalid(f"{path}: it cannot be read: {exc}") from exc
+
+
+def _list_entries(path: Path) -> Iterator[Path]:
+    """Return a path and each folder above it, and the same for each link on the way."""
+    for entry in (path, *path.parents):
+        yield entry
+        if entry.is_symlink():
+            yield from _list_entries(entry.parent / entry.readlink())
+
+
+def _require_own(entry: Path, path: Path, *, is_target: bool) -> None:
+    """Raise FeatureFileInvalid if somebody else can write an entry on the way to a path.
+
+    Args:
+        entry: a file, a folder or a link. A link has no rights of its own.
+        path: what will be read.
+        is_target: the entry is the path itself, or what the path leads to.
+    """
+    status = entry.lstat()
+    is_link = stat.S_ISLNK(status.st_mode)
+    is_sticky_folder = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    is_writable = status.st_mode & WRITABLE_BY_OTHERS and not is_link
+    if is_writable and (is_target or not is_sticky_folder):
+        raise FeatureFileInvalid(
+            f"{path} is not used: every user of a group, or everybody, can write {entry}",
+            remedy=f"Look at what stands there, and run 'chmod go-w {entry}'.",
+        )
+    if status.st_uid not in (os.geteuid(), ROOT):
+        raise FeatureFileInvalid(
+            f"{path} is not used: {entry} belongs to a different user",
+            remedy="Copy the files into a folder of yours.",
+        )

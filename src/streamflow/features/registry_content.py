@@ -24,6 +24,19 @@ from streamflow.features.live_tables import (
 
 QUERIES = load_queries(__file__, "registry_content.sql")
 Services = Mapping[str, Sequence[ServiceFeature]]
+# Table of Feast's registry -> what people call its objects, and the column with their names.
+NAMED_OBJECTS = {
+    "data_sources": ("source", "data_source_name"),
+    "entities": ("entity", "entity_name"),
+    "feature_services": ("feature service", "feature_service_name"),
+    "feature_views": ("feature view", "feature_view_name"),
+    "label_views": ("label view", "feature_view_name"),
+    "on_demand_feature_views": ("on-demand view", "feature_view_name"),
+    "permissions": ("permission", "permission_name"),
+    "saved_datasets": ("saved dataset", "saved_dataset_name"),
+    "stream_feature_views": ("stream feature view", "feature_view_name"),
+    "validation_references": ("validation reference", "validation_reference_name"),
+}
 
 
 def find_missing(connection: psycopg.Connection, catalog: Catalog, services: Services) -> list[str]:
@@ -108,6 +121,18 @@ def list_views(connection: psycopg.Connection, project: str) -> set[str]:
     if not _has_registry(connection):
         return set()
     return {name for (name,) in connection.execute(QUERIES["views_with_table"], [project, project])}
+
+
+def list_objects(connection: psycopg.Connection, project: str) -> set[str]:
+    """Return kind and name of each object that Feast's registry has of a project."""
+    titles = set()
+    for table in NAMED_OBJECTS.keys() & set(_registry_tables(connection)):
+        kind, column = NAMED_OBJECTS[table]
+        query = sql.SQL("SELECT {} FROM {} WHERE project_id = %s").format(
+            sql.Identifier(column), sql.Identifier("feast", table)
+        )
+        titles |= {f"{kind} {name}" for (name,) in connection.execute(query, [project])}
+    return titles
 
 
 def drop_live_tables(connection: psycopg.Connection, views: Iterable[str]) -> None:

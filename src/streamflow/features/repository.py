@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import unified_diff
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +25,7 @@ from streamflow.features.registry_content import (
     drop_live_tables,
     drop_unfit_tables,
     keep_on_error,
+    list_objects,
     list_views,
 )
 from streamflow.features.registry_results import AppliedObjects, RegistryComparison
@@ -155,9 +157,11 @@ class FeatureRepository:
             FeatureFileInvalid: a file of the owner, or an object of it, cannot be used.
         """
         self.write(services)
+        former_objects: set[str] = set()
         former_views: set[str] = set()
 
         def clear(connection: psycopg.Connection) -> None:
+            former_objects.update(list_objects(connection, self._project))
             former_views.update(list_views(connection, self._project))
             delete_project(connection, self._project)
             drop_unfit_tables(connection, self._catalog, services)
@@ -165,7 +169,8 @@ class FeatureRepository:
         applied = self._apply(clear)
         with connect(Address()) as connection:
             drop_live_tables(connection, former_views - list_views(connection, self._project))
-        return applied
+            removed = former_objects - list_objects(connection, self._project)
+        return replace(applied, removed=sorted(removed))
 
     def _apply(self, prepare: Callable[[psycopg.Connection], None]) -> AppliedObjects:
         """Apply the definitions after a change of the registry that prepares it."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from streamflow.core.statistics.old_metric_names import translate_old_metrics
+from streamflow.models.system_metrics import without_system_metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ def create_model_version(
         stage=mlflow_version.current_stage,
         aliases=tuple(sorted(aliases)),
         created=datetime.fromtimestamp(mlflow_version.creation_timestamp / 1000, UTC),
-        metrics=translate_old_metrics(metrics),
+        metrics=translate_old_metrics(without_system_metrics(metrics)),
         as_of=mlflow_version.tags.get("as_of", ""),
         tags=dict(mlflow_version.tags),
         files_location=getattr(mlflow_version, "files_location", None),

@@ -76,7 +76,10 @@ class ProxiedArtifacts:
         if scope["type"] != "http" or not _has_locations(scope["path"]):
             await self._application(scope, receive, send)
             return
-        body = self.reveal(await _read_body(receive))
+        sent_body = await _read_body(receive)
+        if sent_body is None:
+            return
+        body = self.reveal(sent_body)
         headers = _with_length(scope["headers"], body) if body else scope["headers"]
         answer = _HeldAnswer(send, self.hide)
         await self._application({**scope, "headers": headers}, _replay(body, receive), answer.send)
@@ -124,11 +127,13 @@ def _with_length(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[
     return [*kept_headers, (b"content-length", str(len(body)).encode())]
 
 
-async def _read_body(receive: Receive) -> bytes:
-    """Read the whole body of a request."""
+async def _read_body(receive: Receive) -> bytes | None:
+    """Read the whole body of a request; None: the client went away before its end."""
     chunks = []
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         chunks.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(chunks)

@@ -45,7 +45,8 @@ INSERT_OUTCOME = sql.SQL(
     "INSERT INTO streamflow.score_outcome"
     " (score_run, label_as_of, label_revision, bin, users, expected, churned)"
     " SELECT %(run)s, %(as_of)s, %(revision)s, least(floor(s.probability * 10), 9)::smallint,"
-    "        count(*), sum(s.probability), count(*) FILTER (WHERE l.{label})"
+    "        count(*), sum((s.probability * {units})::bigint)::double precision / {units},"
+    "        count(*) FILTER (WHERE l.{label})"
     " FROM streamflow.score s JOIN {table} l ON l.{key}::text = s.key"
     "   AND l.as_of = %(as_of)s AND l.revision = %(revision)s"
     " WHERE s.score_run = %(run)s AND s.probability IS NOT NULL AND l.{label} IS NOT NULL"
@@ -98,7 +99,12 @@ def add_summary(
         trained_as_of: the drop that the version was trained on
         label_lead: how many drops later the labels are
     """
-    values = {"run": run, "trained_as_of": trained_as_of, "label_lead": label_lead}
+    values = {
+        "run": run,
+        "trained_as_of": trained_as_of,
+        "label_lead": label_lead,
+        "units": UNITS,
+    }
     connection.execute(QUERIES["insert_summary"], values)
 
 
@@ -145,6 +151,7 @@ def add_outcome(
         table=sql.Identifier("frozen", source.table),
         key=sql.Identifier(source.key),
         label=sql.Identifier(label),
+        units=sql.Literal(UNITS),
     )
     values = {"run": run, "as_of": source.as_of, "revision": source.revision}
     connection.execute(statement, values)

@@ -7,11 +7,12 @@ FROM streamflow.score_summary
 WHERE score_run = %s
 
 -- insert_summary --
--- Add up the rows of a scoring run.
+-- Add up the rows of a scoring run, the probabilities as whole numbers of a unit.
 INSERT INTO streamflow.score_summary
     (score_run, trained_as_of, label_lead, expected, defaulted, oldest_as_of)
-SELECT %(run)s, %(trained_as_of)s, %(label_lead)s, coalesce(sum(probability), 0), count(defaulted),
-       min(features_as_of)
+SELECT %(run)s, %(trained_as_of)s, %(label_lead)s,
+       coalesce(sum((probability * %(units)s)::bigint), 0)::double precision / %(units)s,
+       count(defaulted), min(features_as_of)
 FROM streamflow.score
 WHERE score_run = %(run)s
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from time import monotonic, sleep
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from support.console_pages import make_board
 
-from streamflow.console.exports import ExportFolder
+from streamflow.console import work_forms
+from streamflow.console.exports import FOLDER, ExportFolder
 from streamflow.console.jobs import MAX_JOBS, Job, JobOrder
+from streamflow.errors import StreamflowError
+from streamflow.steps.upkeep.uninstall import STATE_ENTRIES
 
 ORDER = JobOrder(kind="export", arguments={}, subject="version 1", who="")
 
@@ -65,3 +72,29 @@ def test_the_file_of_the_oldest_job_goes_with_it() -> None:
         while job.is_running and monotonic() < end:
             sleep(0.001)
     assert forgotten == ["0", "1"]
+
+
+def test_an_uninstallation_removes_what_a_killed_console_left() -> None:
+    assert FOLDER in STATE_ENTRIES
+
+
+def test_an_erasure_that_ends_with_an_error_forgets_the_jobs_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The user is erased already when the lake cannot be cleaned."""
+
+    def fail(*_: object) -> None:
+        raise StreamflowError("the lake cannot be cleaned")
+
+    forgotten: list[str] = []
+    board = make_board(lambda _, on_message: on_message({"receipt": {}}), forgotten.append)
+    job = board.start(ORDER)
+    end = monotonic() + 20
+    while job.is_running and monotonic() < end:
+        sleep(0.001)
+    state: Any = SimpleNamespace(acting=nullcontext, jobs=board)
+    anything: Any = None
+    monkeypatch.setattr(work_forms, "do_work", fail)
+    with pytest.raises(StreamflowError, match="the lake"):
+        work_forms._forget(state, anything, anything, ORDER)
+    assert forgotten == [ORDER.job_id]

@@ -90,6 +90,26 @@ def test_a_link_is_checked_where_it_leads(own: Path, tmp_path: Path) -> None:
     assert len(OwnFolder(path=own).read()) == 1
 
 
+def test_a_link_that_others_can_replace_is_refused(own: Path, tmp_path: Path) -> None:
+    write(own, "")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "link").symlink_to(own)
+    (tmp_path / "first").symlink_to(shared / "link")
+    shared.chmod(0o777)
+    with pytest.raises(FeatureFileInvalid, match=f"can write {shared}"):
+        OwnFolder(path=tmp_path / "first").read()
+    shared.chmod(0o1777)
+    assert len(OwnFolder(path=tmp_path / "first").read()) == 1
+
+
+@pytest.mark.parametrize("target", ["nowhere.py", "mine.py"])
+def test_a_link_that_leads_nowhere_is_named(own: Path, target: str) -> None:
+    (own / "mine.py").symlink_to(own / target)
+    with pytest.raises(FeatureFileInvalid, match=r"mine\.py: it cannot be read"):
+        OwnFolder(path=own).read()
+
+
 def test_a_file_of_a_different_user_is_refused(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(own, "")
     if os.geteuid() == 0:

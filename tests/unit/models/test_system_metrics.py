@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from streamflow.models.model_version import create_model_version
 from streamflow.models.system_metrics import (
     FIRST_INTERVAL_S,
     MAX_SAMPLES,
@@ -54,3 +56,11 @@ def test_a_long_training_is_sampled_less_often() -> None:
     assert times == sorted(times)
     assert times[0] == 0
     assert samples.interval_s > 8 * FIRST_INTERVAL_S
+
+
+def test_the_metrics_of_a_version_are_those_of_its_model() -> None:
+    version = SimpleNamespace(
+        version="1", run_id="r", current_stage="None", creation_timestamp=0, tags={}
+    )
+    metrics = {"auc": 0.8, "system/cpu_utilization_percentage": 12.0}
+    assert create_model_version(version, metrics, {}).metrics == {"auc": 0.8}

@@ -27,6 +27,7 @@ from streamflow.warehouse.roles import API, CONSOLE, EXPRESSIONS, MAINTENANCE, R
 STATE_ENTRIES = frozenset(
     {
         "artifacts",
+        "console-exports",
         "demo",
         "demo.txt",
         "feast",

@@ -8,6 +8,7 @@ from streamflow.core.data.counts import count_of
 from streamflow.errors import SnapshotMissing, StreamflowError
 from streamflow.features.materialize import find_stale_views
 from streamflow.features.registry_content import find_unfit_tables
+from streamflow.features.registry_results import AppliedObjects
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import Settings
 from streamflow.steps.data.lake_cleaning import clean_lake
@@ -60,17 +61,23 @@ def _repair(platform: Platform, subjects: set[str], repairs: list[str]) -> None:
     services = platform.read_services()
     is_unfit = bool(find_unfit_tables(platform.connection, platform.catalog, services))
     if "Feast registry" in subjects or (subjects & LIVE_SUBJECTS and is_unfit):
-        platform.features.rebuild(services)
-        repairs.append("wrote and applied the feature repository")
+        repairs += _describe_applied(platform.features.rebuild(services))
     elif subjects & FEAST_SUBJECTS:
         platform.features.write(services)
-        platform.features.apply()
-        repairs.append("wrote and applied the feature repository")
+        repairs += _describe_applied(platform.features.apply())
     # The live features can have become stale only now: the apply above makes a live table again
     # that an earlier apply had dropped.
     if _has_stale_views(platform):
         receipt = materialize(platform)
         repairs.append(f"materialized {count_of(len(receipt.views), 'view')} as of {receipt.as_of}")
+
+
+def _describe_applied(applied: AppliedObjects) -> list[str]:
+    """Say that the feature repository was applied, and what Feast's registry no longer has."""
+    lines = ["wrote and applied the feature repository"]
+    if applied.removed:
+        lines.append(f"removed from Feast's registry: {', '.join(applied.removed)}")
+    return lines
 
 
 def _has_stale_views(platform: Platform) -> bool:
