@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import polars as pl
+import psycopg
 
 from streamflow.core.data.contract import polars_type
 from streamflow.core.data.counts import count_of
@@ -39,8 +40,7 @@ def load(platform: Platform, revision_keys: Iterable[RevisionKey]) -> None:
         LakeUnavailable: the place of the lake cannot be reached.
     """
     requested_keys = set(revision_keys)
-    if not requested_keys & lake_revisions.revisions_in_lake(platform.connection).keys():
-        return
+    # Also for rows that PostgreSQL alone has: `to-lake` may move them while they are read.
     hold_loaded_rows(platform)
     unloaded = lake_revisions.unloaded_revisions(platform.connection)
     missing = [revision for key, revision in unloaded.items() if key in requested_keys]
@@ -136,6 +136,11 @@ def _unload(platform: Platform) -> None:
     connection = platform.connection
     if connection.closed:
         return  # the server is gone; the next command that loads rows deletes them
-    connection.execute(session_unlock_sql(LOADED_ROWS, shared=True))
+    try:
+        connection.execute(session_unlock_sql(LOADED_ROWS, shared=True))
+    except psycopg.OperationalError:
+        return  # the server went while the command worked, and the lock with it
+    if not lake_revisions.revisions_in_lake(connection):
+        return
     with platform.maintenance_connection() as maintenance:
         lake_revisions.unload_rows(maintenance)
