@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from support.states import SCORED
 
 from streamflow.core.data.digest import digest_frame
 from streamflow.database import connect
-from streamflow.errors import FeastUnsupported, SnapshotDamaged
+from streamflow.errors import FeastUnsupported, SnapshotDamaged, SnapshotMissing
 from streamflow.features.history_reads import RequestedView, historical_features
 from streamflow.platform import Platform, open_platform
+from streamflow.steps.data import loaded_rows
 from streamflow.steps.data.forget import forget
-from streamflow.steps.data.frozen_reading import read_batches
+from streamflow.steps.data.frozen_reading import read_batches, read_lake, read_rows
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.data.lake_cleaning import count_unneeded_files
 from streamflow.steps.data.materialize import materialize
@@ -39,7 +41,7 @@ from streamflow.steps.upkeep.restore import restore
 from streamflow.steps.versions.data_level import verify_frozen_rows
 from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.steps.versions.verify import verify
-from streamflow.warehouse import scores
+from streamflow.warehouse import lake_revisions, scores
 from streamflow.warehouse.lake_revisions import revisions_in_lake
 
 pytestmark = pytest.mark.state(SCORED)
@@ -153,11 +155,58 @@ def refuse_damage(platform: Platform, lake: Path) -> None:
     finding = check_frozen_rows(platform, full=True)
     assert finding.is_wrong
     assert str(path) in finding.text
+    assert "monthly_fee" in finding.text
+    for damaged in (edited.reverse(), edited.with_columns(monthly_fee=pl.lit("free"))):
+        damaged.write_parquet(path)
+        with pytest.raises(SnapshotDamaged, match="in the order of|has different types"):
+            forget(platform, FORGOTTEN, why="a request")
     path.unlink()
+    former = revisions_in_lake(platform.connection)["subscriptions", JANUARY, 1]
+    with pytest.raises(SnapshotMissing, match="was changed by 'forget' or 'prune'"):
+        list(read_lake(platform, replace(former, snapshot_id=1), ["user_id"]))
     with pytest.raises(SnapshotDamaged, match="a file is missing"):
         training_set(platform, JANUARY)
     assert "a file is missing" in check_frozen_rows(platform, full=True).text
     assert lake in path.parents
+    shutil.rmtree(lake)
+    with pytest.raises(SnapshotDamaged, match="a file is missing"):
+        count_unneeded_files(platform)
+
+
+def test_a_reader_beside_a_command_that_moves_or_deletes_rows_gets_them_all(
+    cluster: Cluster, installation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(cluster, installation, tmp_path, lake=None) as reader:
+        loaded_rows.load(reader, revisions(reader))
+        row_count = count_rows(reader, JANUARY)
+        with opened(cluster, installation, tmp_path) as mover:
+            move_to_lake(mover)
+        assert count_rows(reader, JANUARY) == row_count > 0
+    with opened(cluster, installation, tmp_path) as platform:
+        assert count_rows(platform, JANUARY) == 0
+        with copies_deleted_after_first_look(monkeypatch):
+            rows = read_rows(platform, "subscriptions", ["user_id"], [(JANUARY, 1)])
+        with copies_deleted_after_first_look(monkeypatch):
+            batches = list(read_batches(platform, "subscriptions", JANUARY, 1))
+        in_batches = pl.concat([pl.DataFrame(batch) for batch in batches])["user_id"]
+        assert FORGOTTEN in rows["user_id"].to_list()
+        assert sorted(in_batches) == sorted(rows["user_id"])
+
+
+@contextmanager
+def copies_deleted_after_first_look(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let rows of the lake be loaded when a reader looks first, and not afterwards."""
+    look_up = lake_revisions.unloaded_revisions
+    looks = []
+
+    def find_unloaded(connection: psycopg.Connection) -> Any:
+        looks.append(connection)
+        return look_up(connection) if len(looks) > 1 else {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake_revisions, "unloaded_revisions", find_unloaded)
+        yield
+    assert len(looks) > 1
 
 
 def files_of(platform: Platform, table: str, as_of: datetime) -> list[Path]:

@@ -12,15 +12,14 @@ from functools import partial
 import polars as pl
 import psycopg
 
-from streamflow.core.data.contract import polars_type
 from streamflow.core.data.counts import count_of
-from streamflow.core.data.digest import Digester, RowsOutOfOrder
+from streamflow.core.data.digest import BUCKET, Digester
 from streamflow.core.training.row_sources import DatedRevision
 from streamflow.core.training.training_set import describe_revision
 from streamflow.database.locks import LOADED_ROWS, session_lock_sql, session_unlock_sql
 from streamflow.errors import SnapshotDamaged, SnapshotMissing
 from streamflow.platform import Platform
-from streamflow.steps.data.frozen_reading import list_files, read_lake
+from streamflow.steps.data.frozen_reading import list_files, read_typed, require_order
 from streamflow.warehouse import frozen, lake_revisions, provenance
 from streamflow.warehouse.frozen import RevisionKey
 from streamflow.warehouse.lake_revisions import LakeRevision, RowsToLoad
@@ -113,14 +112,12 @@ def _read_verified(
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of a revision of the lake, and compare them with its digest at the end."""
     name = describe_revision(*revision.revision_key)
-    digester = Digester(platform.catalog.entity.key, types)
-    for frame in read_lake(platform, revision, list(types)):
-        rows = frame.select(pl.col(name).cast(polars_type(t)) for name, t in types.items())
-        try:
-            digester.update(rows)
-        except RowsOutOfOrder as exc:
-            raise SnapshotDamaged(f"{name}: {exc}", state=NOTHING_LOADED) from exc
-        yield rows
+    key = platform.catalog.entity.key
+    digester = Digester(key, types)
+    for frame in read_typed(platform, revision, types, key):
+        with require_order(revision.revision_key, state=NOTHING_LOADED):
+            digester.update(frame, frame[BUCKET])
+        yield frame.drop(BUCKET)
     digest_in_lake = digester.finish().value
     if digest_in_lake != digest:
         files = ", ".join(list_files(platform, revision))
