@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,7 +18,9 @@ from support.chain import FEBRUARY, JANUARY, copy_drop, load
 from support.states import SCORED
 
 from streamflow.core.data.digest import digest_frame
+from streamflow.core.monitoring.skew import DropKnowledge
 from streamflow.database import connect
+from streamflow.database.known_at import current_known_at
 from streamflow.errors import FeastUnsupported, SnapshotDamaged, SnapshotMissing
 from streamflow.features.history_reads import RequestedView, historical_features
 from streamflow.platform import Platform, open_platform
@@ -30,6 +32,7 @@ from streamflow.steps.data.lake_cleaning import count_unneeded_files
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.data.snapshot import SnapshotReceipt, snapshot
 from streamflow.steps.data.values_of_key import read_values_of_key
+from streamflow.steps.monitoring.offline_values import OfflineReader, RowRequest, ViewRequests
 from streamflow.steps.serving.score import score
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.upkeep.backup import backup
@@ -43,6 +46,7 @@ from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.steps.versions.verify import verify
 from streamflow.warehouse import lake_revisions, scores
 from streamflow.warehouse.lake_revisions import revisions_in_lake
+from streamflow.warehouse.skew import known_revisions
 
 pytestmark = pytest.mark.state(SCORED)
 FORGOTTEN = "7590-VHVEG"  # the first user of January
@@ -184,6 +188,8 @@ def test_a_reader_beside_a_command_that_moves_or_deletes_rows_gets_them_all(
         assert count_rows(reader, JANUARY) == row_count > 0
     with opened(cluster, installation, tmp_path) as platform:
         assert count_rows(platform, JANUARY) == 0
+        assert read_offline(platform)["monthly_fee"] is not None
+    with opened(cluster, installation, tmp_path) as platform:
         with copies_deleted_after_first_look(monkeypatch):
             rows = read_rows(platform, "subscriptions", ["user_id"], [(JANUARY, 1)])
         with copies_deleted_after_first_look(monkeypatch):
@@ -191,6 +197,16 @@ def test_a_reader_beside_a_command_that_moves_or_deletes_rows_gets_them_all(
         in_batches = pl.concat([pl.DataFrame(batch) for batch in batches])["user_id"]
         assert FORGOTTEN in rows["user_id"].to_list()
         assert sorted(in_batches) == sorted(rows["user_id"])
+
+
+def read_offline(platform: Platform) -> Mapping[str, Any]:
+    """Read a user's features of January as `skew` does."""
+    knowledge = DropKnowledge(known_revisions(platform.connection), platform.catalog.frozen_tables)
+    reader = OfflineReader(platform, knowledge)
+    request = RowRequest(FORGOTTEN, JANUARY, current_known_at(platform.connection))
+    service = platform.catalog.service
+    requests = {"subs_profile_fv": ViewRequests(None, request, None)}
+    return reader.read(service, platform.read_services()[service], [requests])[request]
 
 
 @contextmanager
