@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from streamflow.core.data.digest import BUCKET, Digester, TableDigest
-from streamflow.errors import EntityUnknown, SnapshotDamaged
+from streamflow.errors import EntityUnknown, SnapshotDamaged, StreamflowError
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import describe_digest_difference
 from streamflow.steps.data.frozen_reading import read_frames, require_order
@@ -53,9 +53,15 @@ def forget(
         SnapshotDamaged: a revision is not what was frozen.
         EntityUnknown: nothing holds the key, and nobody asked to forget it before. In both cases
             nothing is erased.
+        LakeUnavailable: the place of the lake cannot be reached. `state` says what was erased.
     """
     receipt = _forget(platform, key, why=why, requester=requester)
-    clean_lake(platform)
+    try:
+        clean_lake(platform)
+    except StreamflowError as error:
+        error.state = "The key was erased, but files of the lake may still hold it."
+        error.remedy = "Remove the cause, then run 'streamflow forget' again: it removes the files."
+        raise
     return receipt
 
 
