@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,21 @@ from support.chain import FEBRUARY, JANUARY, copy_drop, load
 from support.states import SCORED
 
 from streamflow.core.data.digest import digest_frame
+from streamflow.core.monitoring.skew import DropKnowledge
 from streamflow.database import connect
-from streamflow.errors import FeastUnsupported, SnapshotDamaged
+from streamflow.database.known_at import current_known_at
+from streamflow.errors import FeastUnsupported, SnapshotDamaged, SnapshotMissing
 from streamflow.features.history_reads import RequestedView, historical_features
 from streamflow.platform import Platform, open_platform
+from streamflow.steps.data import loaded_rows
 from streamflow.steps.data.forget import forget
-from streamflow.steps.data.frozen_reading import read_batches
+from streamflow.steps.data.frozen_reading import read_batches, read_lake, read_rows
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.data.lake_cleaning import count_unneeded_files
 from streamflow.steps.data.materialize import materialize
 from streamflow.steps.data.snapshot import SnapshotReceipt, snapshot
 from streamflow.steps.data.values_of_key import read_values_of_key
+from streamflow.steps.monitoring.offline_values import OfflineReader, RowRequest, ViewRequests
 from streamflow.steps.serving.score import score
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.upkeep.backup import backup
@@ -39,8 +44,9 @@ from streamflow.steps.upkeep.restore import restore
 from streamflow.steps.versions.data_level import verify_frozen_rows
 from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.steps.versions.verify import verify
-from streamflow.warehouse import scores
+from streamflow.warehouse import lake_revisions, scores
 from streamflow.warehouse.lake_revisions import revisions_in_lake
+from streamflow.warehouse.skew import known_revisions
 
 pytestmark = pytest.mark.state(SCORED)
 FORGOTTEN = "7590-VHVEG"  # the first user of January
@@ -153,11 +159,70 @@ def refuse_damage(platform: Platform, lake: Path) -> None:
     finding = check_frozen_rows(platform, full=True)
     assert finding.is_wrong
     assert str(path) in finding.text
+    assert "monthly_fee" in finding.text
+    for damaged in (edited.reverse(), edited.with_columns(monthly_fee=pl.lit("free"))):
+        damaged.write_parquet(path)
+        with pytest.raises(SnapshotDamaged, match="in the order of|has different types"):
+            forget(platform, FORGOTTEN, why="a request")
     path.unlink()
+    former = revisions_in_lake(platform.connection)["subscriptions", JANUARY, 1]
+    with pytest.raises(SnapshotMissing, match="was changed by 'forget' or 'prune'"):
+        list(read_lake(platform, replace(former, snapshot_id=1), ["user_id"]))
     with pytest.raises(SnapshotDamaged, match="a file is missing"):
         training_set(platform, JANUARY)
     assert "a file is missing" in check_frozen_rows(platform, full=True).text
     assert lake in path.parents
+    shutil.rmtree(lake)
+    with pytest.raises(SnapshotDamaged, match="a file is missing"):
+        count_unneeded_files(platform)
+
+
+def test_a_reader_beside_a_command_that_moves_or_deletes_rows_gets_them_all(
+    cluster: Cluster, installation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(cluster, installation, tmp_path, lake=None) as reader:
+        loaded_rows.load(reader, revisions(reader))
+        row_count = count_rows(reader, JANUARY)
+        with opened(cluster, installation, tmp_path) as mover:
+            move_to_lake(mover)
+        assert count_rows(reader, JANUARY) == row_count > 0
+    with opened(cluster, installation, tmp_path) as platform:
+        assert count_rows(platform, JANUARY) == 0
+        assert read_offline(platform)["monthly_fee"] is not None
+    with opened(cluster, installation, tmp_path) as platform:
+        with copies_deleted_after_first_look(monkeypatch):
+            rows = read_rows(platform, "subscriptions", ["user_id"], [(JANUARY, 1)])
+        with copies_deleted_after_first_look(monkeypatch):
+            batches = list(read_batches(platform, "subscriptions", JANUARY, 1))
+        in_batches = pl.concat([pl.DataFrame(batch) for batch in batches])["user_id"]
+        assert FORGOTTEN in rows["user_id"].to_list()
+        assert sorted(in_batches) == sorted(rows["user_id"])
+
+
+def read_offline(platform: Platform) -> Mapping[str, Any]:
+    """Read a user's features of January as `skew` does."""
+    knowledge = DropKnowledge(known_revisions(platform.connection), platform.catalog.frozen_tables)
+    reader = OfflineReader(platform, knowledge)
+    request = RowRequest(FORGOTTEN, JANUARY, current_known_at(platform.connection))
+    service = platform.catalog.service
+    requests = {"subs_profile_fv": ViewRequests(None, request, None)}
+    return reader.read(service, platform.read_services()[service], [requests])[request]
+
+
+@contextmanager
+def copies_deleted_after_first_look(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let rows of the lake be loaded when a reader looks first, and not afterwards."""
+    look_up = lake_revisions.unloaded_revisions
+    looks = []
+
+    def find_unloaded(connection: psycopg.Connection) -> Any:
+        looks.append(connection)
+        return look_up(connection) if len(looks) > 1 else {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake_revisions, "unloaded_revisions", find_unloaded)
+        yield
+    assert len(looks) > 1
 
 
 def files_of(platform: Platform, table: str, as_of: datetime) -> list[Path]:

@@ -253,3 +253,29 @@ def test_an_address_that_no_request_may_go_to_is_refused(name: str, address: str
         load_settings(**{name: address}, webhook_secret=SIGNING)
     assert f"setting '{name}'" in refused.value.message
     assert "secret" not in refused.value.message
+
+
+def test_a_lake_is_a_whole_path_or_a_bucket(tmp_path: Path) -> None:
+    place = f"file://{tmp_path}/lake"
+    for address in (f"{tmp_path}/lake", place, f"{place}/"):
+        assert load_settings(lake=address).lake == place
+    assert load_settings(lake="s3://bucket/prefix/").lake == "s3://bucket/prefix"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "file://srv/lake",  # PyIceberg would take a folder below the working directory
+        "/srv/lake#1",  # PyIceberg would take /srv/lake, with the files of others
+        "file:///srv/lake?1",
+        "s3://bucket/lake#1",
+        "s3://me:secret@bucket",
+        "s3://",
+        "gs://bucket",
+    ],
+)
+def test_an_address_that_is_no_lake_is_refused(address: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        load_settings(lake=address)
+    assert "setting 'lake'" in refused.value.message
+    assert "secret" not in refused.value.message

@@ -41,8 +41,8 @@ WEBHOOKS = 7_590_008
 # whether its process still lives. It has two numbers: this one, and one that PostgreSQL computes
 # from the name of the job.
 CONSOLE_WORK = 7_590_009
-# Who needs rows of the lake that are loaded into the frozen tables shares this lock. Who deletes
-# these copies takes it exclusively, and never waits for it.
+# Who reads frozen rows in SQL shares this lock, whether they were loaded from the lake or a command
+# may move them there. Who deletes loaded copies takes it exclusively, and never waits for it.
 LOADED_ROWS = 7_590_010
 # One process at a time works on the registry of Feast, which has no lock itself. PostgreSQL
 # computes the number from the name.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+import pyarrow as pa
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.offline_stores.offline_store import RetrievalJob
 
@@ -43,24 +44,24 @@ class Pull:
 def pull(compose: Callable[[HistorySource, Pull], str], request: Pull) -> RetrievalJob:
     """Return the job that runs the query of `compose` when its rows are needed."""
 
-    def compose_sql() -> str:
+    def find_source() -> HistorySource:
+        run_query = partial(arrow.read, Address())
         source = read_source(
-            partial(arrow.read, Address()),
-            request.relation,
-            request.timestamp_field,
-            request.created_column,
+            run_query, request.relation, request.timestamp_field, request.created_column
         )
-        refuse_unloaded(
-            partial(arrow.read, Address()),
-            source,
-            first=request.start or BEGINNING,
-            last=request.end or END,
-        )
-        return compose(source, request)
+        first, last = request.start or BEGINNING, request.end or END
+        refuse_unloaded(run_query, source, first=first, last=last)
+        return source
 
-    return StreamflowRetrievalJob(
-        lambda: arrow.read(Address(), compose_sql()), compose_sql=compose_sql
-    )
+    def compose_sql() -> str:
+        return compose(find_source(), request)
+
+    def read() -> pa.Table:
+        rows = arrow.read(Address(), compose_sql())
+        find_source()  # a command of ours may have deleted loaded rows meanwhile
+        return rows
+
+    return StreamflowRetrievalJob(read, compose_sql=compose_sql)
 
 
 def compose_all(source: HistorySource, request: Pull) -> str:

@@ -25,7 +25,7 @@ from streamflow.features.history_source import (
     read_source,
 )
 from streamflow.features.point_in_time_join import point_in_time_join
-from streamflow.features.unloaded_rows import refuse_unloaded
+from streamflow.features.unloaded_rows import refuse_unloaded, refuse_unloaded_for
 
 Period = tuple[datetime, datetime]  # first and last instant, both included
 
@@ -132,6 +132,8 @@ def _join_view(
     key_types = {key: source.polars_type(column) for key, column in view.keys.items()}
     keys = cast_keys(view.name, pl.DataFrame(entities.select(list(view.keys))), key_types)
     history = read_history(run_query, view, source, keys, request)
+    # A command of ours may have deleted loaded rows since they were looked for.
+    refuse_unloaded_for(run_query, source, request, view.ttl)
     joined = point_in_time_join(
         request.rows.with_columns(keys.get_columns()),
         pl.DataFrame(history),

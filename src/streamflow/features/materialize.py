@@ -139,9 +139,10 @@ def _is_current(connection: psycopg.Connection, view: ViewSpec, drop: _FrozenDro
         "SELECT NOT EXISTS (SELECT FROM {live} WHERE (as_of, known_at)"
         " IS DISTINCT FROM (%s::timestamptz, %s::timestamptz))"
         " AND (EXISTS (SELECT FROM {live})"
-        " OR NOT EXISTS (SELECT FROM {frozen} WHERE as_of = %s AND revision = %s))"
-    ).format(live=live_table(view.name), frozen=sql.Identifier("frozen", view.table))
-    parameters = [drop.as_of, known_at, drop.as_of, revision]
+        " OR NOT EXISTS (SELECT FROM streamflow.revision WHERE table_name = %s"
+        " AND as_of = %s AND revision = %s AND rows > 0))"
+    ).format(live=live_table(view.name))
+    parameters = [drop.as_of, known_at, view.table, drop.as_of, revision]
     row = connection.execute(query, parameters).fetchone()
     return bool(row and row[0])
 

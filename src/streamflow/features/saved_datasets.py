@@ -14,7 +14,7 @@ from streamflow.errors import FeastUnsupported, PermissionMissing
 
 QUERIES = load_queries(__file__, "saved_datasets.sql")
 #: Only our own commands make tables in these schemas.
-OUR_SCHEMAS = frozenset({"feast", "frozen", "history", "online", "raw", "streamflow"})
+OUR_SCHEMAS = frozenset({"feast", "frozen", "history", "lake", "online", "raw", "streamflow"})
 ORDINARY_TABLE = "r"  # kind of a relation in pg_class
 
 

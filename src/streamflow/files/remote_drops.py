@@ -47,6 +47,17 @@ def find_address(folder: Path) -> str | None:
     return f"s3://{path}" if scheme == "s3" else f"file:///{path}"
 
 
+def refuse_credentials(address: str) -> None:
+    """Raise ContractViolation, without the address, when it names a user or a password."""
+    bucket = address.partition("://")[2].partition("/")[0]
+    if "@" in bucket or ":" in bucket:
+        raise ContractViolation(
+            "the address of the drop names a user or a password",
+            remedy="Name the bucket and the folder, and set AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY.",
+        )
+
+
 def copy_drop(address: str, folder: Path, store_options: Mapping[str, str]) -> list[CopiedFile]:
     """Copy the files of a drop into a folder, and return them by name.
 
@@ -89,12 +100,21 @@ def _copy_tables(
         name, *below = path[len(root) :].strip("/").split("/")
         if not below:
             yield _copy_file(file_system, path, folder / name)
-        elif path.endswith(PARQUET_END):
-            paths_of_tables.setdefault(name.removesuffix(PARQUET_END) + PARQUET_END, []).append(
-                path
-            )
+        elif path.endswith(PARQUET_END) and not any(map(_is_hidden, [name, *below])):
+            paths_of_tables.setdefault(name, []).append(path)
     for name, part_paths in paths_of_tables.items():
-        yield _merge_parts(file_system, part_paths, folder / name)
+        target = folder / (name.removesuffix(PARQUET_END) + PARQUET_END)
+        if target.exists():
+            raise ContractViolation(
+                f"the drop has {target.name} twice",
+                remedy=f"Leave one: a file, a folder {target.stem} or a folder {target.name}.",
+            )
+        yield _merge_parts(file_system, part_paths, target)
+
+
+def _is_hidden(name: str) -> bool:
+    """Return whether Spark does not read a file or folder: a task that failed may have left it."""
+    return name.startswith(("_", "."))
 
 
 def _copy_file(file_system: pafs.FileSystem, path: str, target: Path) -> CopiedFile:

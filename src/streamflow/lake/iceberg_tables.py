@@ -180,9 +180,10 @@ class Lake:
         work: Callable[[Table, Mapping[int, str]], T],
     ) -> Iterator[T]:
         for name in self._catalog.list_tables(NAMESPACE):
-            table = self._catalog.load_table(name)
-            with translate_errors(table.location()):
-                yield work(table, snapshots.get(name[-1], {}))
+            with translate_errors(f"the table {name[-1]} of the lake"):
+                table = self._catalog.load_table(name)
+                result = work(table, snapshots.get(name[-1], {}))
+            yield result
 
 
 @contextmanager

@@ -99,14 +99,21 @@ SecretHttpAddress = Annotated[SecretStr, AfterValidator(_require_secret_http)]
 def _make_lake_address(location: str) -> str:
     """Return the address of a folder or of a prefix in an object store, without a last slash."""
     scheme, separator, path = location.partition("://")
-    if not separator:
-        folder = Path(location).expanduser().absolute()
-        return f"file://{_require_folder(folder)}"
-    if scheme not in ("file", "s3") or not path.strip("/"):
+    if not separator or (scheme == "file" and path.startswith("/")):
+        folder = Path(path or location).expanduser().absolute()
+        return _require_whole_path(f"file://{_require_folder(folder)}")
+    if scheme != "s3" or not path.strip("/"):
         raise PydanticCustomError("lake", "expected a folder, or s3:// with a bucket")
     if "@" in path:
         raise PydanticCustomError("credentials", "the address names a user or a password")
-    return f"{scheme}://{path.rstrip('/')}"
+    return _require_whole_path(f"s3://{path.rstrip('/')}")
+
+
+def _require_whole_path(address: str) -> str:
+    """Refuse characters at which PyIceberg ends a path: it would use the folder above."""
+    if "#" in address or "?" in address:
+        raise PydanticCustomError("lake", "the address of a lake has no # and no ?")
+    return address
 
 
 LakePlace = Annotated[str, AfterValidator(_make_lake_address)]

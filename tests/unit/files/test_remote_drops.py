@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from streamflow.errors import ContractViolation
-from streamflow.files.remote_drops import copy_drop, find_address
+from streamflow.files.remote_drops import copy_drop, find_address, refuse_credentials
 
 
 def test_an_address_is_found_although_pathlib_took_a_slash() -> None:
@@ -46,3 +46,33 @@ def test_a_place_without_files_is_refused(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "absent"):
         with pytest.raises(ContractViolation, match=str(place)):
             copy_drop(f"file://{place}", tmp_path, {})
+
+
+def test_what_a_failed_task_of_spark_left_is_not_read(tmp_path: Path) -> None:
+    drop, copy = tmp_path / "drop", tmp_path / "copy"
+    copy.mkdir()
+    for place in ("users", "users/_temporary/0", "_delta_log"):
+        (drop / place).mkdir(parents=True, exist_ok=True)
+        pl.DataFrame({"user_id": [place]}).write_parquet(drop / place / "part-0.parquet")
+    copied = copy_drop(f"file://{drop}", copy, {})
+    assert [file.name for file in copied] == ["users.parquet"]
+    assert pl.read_parquet(copy / "users.parquet")["user_id"].to_list() == ["users"]
+
+
+@pytest.mark.parametrize("beside", ["users.parquet", "users.parquet/part-0.parquet"])
+def test_a_table_that_is_there_twice_is_refused(tmp_path: Path, beside: str) -> None:
+    drop, copy = tmp_path / "drop", tmp_path / "copy"
+    copy.mkdir()
+    for name in ("users/part-0.parquet", beside):
+        (drop / name).parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame({"user_id": [name]}).write_parquet(drop / name)
+    with pytest.raises(ContractViolation, match=r"users\.parquet twice"):
+        copy_drop(f"file://{drop}", copy, {})
+
+
+def test_an_address_with_a_password_is_refused_and_not_shown() -> None:
+    with pytest.raises(ContractViolation) as refused:
+        refuse_credentials("s3://me:hidden@bucket/month_000")
+    assert "hidden" not in f"{refused.value.message} {refused.value.remedy}"
+    refuse_credentials("s3://bucket/me@example.com:1")
+    refuse_credentials("file:///data/a:b@c")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from streamflow.core.data.digest import BUCKET, Digester, TableDigest
-from streamflow.errors import EntityUnknown, SnapshotDamaged
+from streamflow.errors import EntityUnknown, SnapshotDamaged, StreamflowError
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import describe_digest_difference
-from streamflow.steps.data.frozen_reading import read_frames
+from streamflow.steps.data.frozen_reading import read_frames, require_order
 from streamflow.steps.data.lake_cleaning import clean_lake
 from streamflow.steps.data.lake_writing import erase_in_lake, find_in_lake
 from streamflow.steps.observed import observed
@@ -53,9 +53,15 @@ def forget(
         SnapshotDamaged: a revision is not what was frozen.
         EntityUnknown: nothing holds the key, and nobody asked to forget it before. In both cases
             nothing is erased.
+        LakeUnavailable: the place of the lake cannot be reached. `state` says what was erased.
     """
     receipt = _forget(platform, key, why=why, requester=requester)
-    clean_lake(platform)
+    try:
+        clean_lake(platform)
+    except StreamflowError as error:
+        error.state = "The key was erased, but files of the lake may still hold it."
+        error.remedy = "Remove the cause, then run 'streamflow forget' again: it removes the files."
+        raise
     return receipt
 
 
@@ -115,7 +121,8 @@ def _digest_without(platform: Platform, revision: Revision, key_name: str, key: 
     for rows in read_frames(
         platform, revision.table, types, key_name, revision.as_of, revision.revision
     ):
-        full_digester.update(rows, rows[BUCKET])
+        with require_order(revision.revision_key, state="Nothing was erased."):
+            full_digester.update(rows, rows[BUCKET])
         remaining_rows = rows.filter(pl.col(key_name).cast(pl.String) != key)
         remaining_digester.update(remaining_rows, remaining_rows[BUCKET])
     damage = describe_digest_difference(revision, full_digester.finish(), recorded)

@@ -154,7 +154,7 @@ def _describe_damage(
     recorded = frozen.stored_digest(platform.connection, revision)
     try:
         digest = _digest_revision(platform, revision, recorded, key, progress)
-    except SnapshotDamaged as exc:  # the lake does not have the file that was written
+    except (SnapshotDamaged, SnapshotMissing) as exc:  # the lake does not have the file
         return exc.message
     except RowsOutOfOrder as exc:
         name = describe_revision(*revision.revision_key)

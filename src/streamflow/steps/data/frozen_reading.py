@@ -6,14 +6,15 @@ them from the lake into the frozen tables of PostgreSQL (`loaded_rows.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import polars as pl
 import pyarrow as pa
 
 from streamflow.core.data.contract import polars_type
-from streamflow.core.data.digest import BUCKET, assign_buckets
+from streamflow.core.data.digest import BUCKET, RowsOutOfOrder, assign_buckets
 from streamflow.core.training.training_set import Source, describe_revision
 from streamflow.errors import SnapshotDamaged, SnapshotMissing
 from streamflow.platform import Platform
@@ -70,11 +71,17 @@ def read_frames(
         revision: the number of the revision.
     """
     in_lake = _find_unloaded(platform, (table, as_of, revision))
+    if in_lake is None:
+        row_count = 0
+        for frame in frozen.frozen_rows(platform.address, table, types, key, as_of, revision):
+            row_count += frame.height
+            yield frame
+        if row_count:
+            return
+        # A different command may have deleted the copy of the rows since we looked.
+        in_lake = _find_unloaded(platform, (table, as_of, revision))
     if in_lake is not None:
-        for frame in read_lake(platform, in_lake, list(types)):
-            yield frame.with_columns(pl.Series(BUCKET, assign_buckets(frame[key])))
-        return
-    yield from frozen.frozen_rows(platform.address, table, types, key, as_of, revision)
+        yield from read_typed(platform, in_lake, types, key)
 
 
 def read_rows(
@@ -101,7 +108,12 @@ def read_rows(
     in_database = [key for key in pairs if (table, *key) not in unloaded]
     frames = []
     if in_database or not in_lake:
-        frames.append(frozen.read_rows(platform.address, table, names, in_database))
+        rows = frozen.read_rows(platform.address, table, names, in_database)
+        unloaded_now = lake_revisions.unloaded_revisions(platform.connection)
+        if any((table, *key) in unloaded_now for key in in_database):
+            # A different command deleted copies meanwhile: all are read again.
+            return read_rows(platform, table, names, pairs)
+        frames.append(rows)
     for revision in in_lake:
         rows = pl.concat(read_lake(platform, revision, names))
         as_of = pl.lit(revision.as_of).cast(lake_revisions.INSTANT)
@@ -121,12 +133,17 @@ def read_rows_in_buckets(
         (n, `columns` and row_digest)
     """
     key = platform.catalog.entity.key
+    numbers = sorted(buckets)
     in_lake = _find_unloaded(platform, source.revision_key)
     if in_lake is None:
-        return change_evidence.read_rows_in_buckets(platform.address, source, columns, key, buckets)
+        rows = change_evidence.read_rows_in_buckets(platform.address, source, columns, key, numbers)
+        # A different command may have deleted the copy of the rows meanwhile.
+        in_lake = _find_unloaded(platform, source.revision_key)
+        if in_lake is None:
+            return rows
     rows = pl.concat(read_lake(platform, in_lake, [*columns, ROW_DIGEST]))
     bucket_of_row = pl.Series(assign_buckets(rows[key]))
-    return rows.filter(bucket_of_row.is_in(sorted(buckets)))
+    return rows.filter(bucket_of_row.is_in(numbers))
 
 
 def _find_unloaded(platform: Platform, key: RevisionKey) -> LakeRevision | None:
@@ -139,7 +156,13 @@ def read_lake(
     revision: LakeRevision,
     columns: Sequence[str],
 ) -> Iterator[pl.DataFrame]:
-    """Yield columns of a revision of the lake in chunks, at least one, which may be empty."""
+    """Yield columns of a revision of the lake in chunks, at least one.
+
+    Raises:
+        SnapshotDamaged: a file of the lake is missing or cannot be read.
+        SnapshotMissing: `forget` or `prune` removed the files while they were read.
+        LakeUnavailable: the place of the lake cannot be reached.
+    """
     name = describe_revision(*revision.revision_key)
     is_empty = True
     try:
@@ -149,9 +172,48 @@ def read_lake(
             is_empty = False
             yield _add_missing_columns(platform, revision.table, frame, columns)
     except SnapshotDamaged as exc:
+        stored = lake_revisions.revisions_in_lake(platform.connection)
+        if stored.get(revision.revision_key) != revision:
+            raise SnapshotMissing(
+                f"{name} was changed by 'forget' or 'prune' while it was read",
+                remedy="Run the command again.",
+            ) from exc
         raise SnapshotDamaged(f"{name}: {exc.message}", violations=[exc.message]) from exc
     if is_empty:
         raise SnapshotDamaged(f"{name}: the lake has no rows of it")
+
+
+def read_typed(
+    platform: Platform,
+    revision: LakeRevision,
+    types: Mapping[str, str],
+    key: str,
+) -> Iterator[pl.DataFrame]:
+    """Yield columns of a revision of the lake in chunks, with their types and the column BUCKET.
+
+    Raises:
+        SnapshotDamaged: a file has values of a different type, or a row without a key.
+    """
+    name = describe_revision(*revision.revision_key)
+    cells = [pl.col(column).cast(polars_type(kind)) for column, kind in types.items()]
+    for frame in read_lake(platform, revision, list(types)):
+        try:
+            typed = frame.select(cells)
+        except pl.exceptions.PolarsError as exc:  # its text may show values of users
+            raise SnapshotDamaged(f"{name}: a file of the lake has different types") from exc
+        if typed[key].null_count():
+            raise SnapshotDamaged(f"{name}: a file of the lake has a row without {key}")
+        yield typed.with_columns(pl.Series(BUCKET, assign_buckets(typed[key])))
+
+
+@contextmanager
+def require_order(key: RevisionKey, *, state: str = "") -> Iterator[None]:
+    """Raise SnapshotDamaged when the rows of a revision do not come in the order of its digest."""
+    try:
+        yield
+    except RowsOutOfOrder as exc:
+        sentence = f"{describe_revision(*key)}: {exc}"
+        raise SnapshotDamaged(sentence, violations=[sentence], state=state) from exc
 
 
 def _add_missing_columns(

@@ -14,7 +14,7 @@ from streamflow.core.training.training_set import describe_revision
 from streamflow.errors import SnapshotDamaged
 from streamflow.lake.revision_name import StoredRevision
 from streamflow.platform import Platform
-from streamflow.steps.data.frozen_reading import ROW_DIGEST, read_lake
+from streamflow.steps.data.frozen_reading import ROW_DIGEST, read_lake, require_order
 from streamflow.warehouse import lake_revisions, revision_writing
 from streamflow.warehouse.derived import DropToFreeze
 from streamflow.warehouse.frozen import RevisionKey
@@ -79,7 +79,8 @@ def write_rows(
     )
     digester = Digester(platform.catalog.entity.key, types)
     batches = _make_batches(rows, frame, digester)
-    snapshot_id = platform.lake.write(revision, batches)
+    with require_order(revision_key):
+        snapshot_id = platform.lake.write(revision, batches)
     if digester.finish().value != digest.value:
         name = describe_revision(*revision_key)
         raise SnapshotDamaged(f"{name}: the rows for the lake do not have the recorded digest")

@@ -10,16 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import polars as pl
+import psycopg
 
-from streamflow.core.data.contract import polars_type
 from streamflow.core.data.counts import count_of
-from streamflow.core.data.digest import Digester, RowsOutOfOrder
+from streamflow.core.data.digest import BUCKET, Digester
 from streamflow.core.training.row_sources import DatedRevision
 from streamflow.core.training.training_set import describe_revision
 from streamflow.database.locks import LOADED_ROWS, session_lock_sql, session_unlock_sql
 from streamflow.errors import SnapshotDamaged, SnapshotMissing
 from streamflow.platform import Platform
-from streamflow.steps.data.frozen_reading import list_files, read_lake
+from streamflow.steps.data.frozen_reading import list_files, read_typed, require_order
 from streamflow.warehouse import frozen, lake_revisions, provenance
 from streamflow.warehouse.frozen import RevisionKey
 from streamflow.warehouse.lake_revisions import LakeRevision, RowsToLoad
@@ -39,8 +39,7 @@ def load(platform: Platform, revision_keys: Iterable[RevisionKey]) -> None:
         LakeUnavailable: the place of the lake cannot be reached.
     """
     requested_keys = set(revision_keys)
-    if not requested_keys & lake_revisions.revisions_in_lake(platform.connection).keys():
-        return
+    # Also for rows that PostgreSQL alone has: `to-lake` may move them while they are read.
     hold_loaded_rows(platform)
     unloaded = lake_revisions.unloaded_revisions(platform.connection)
     missing = [revision for key, revision in unloaded.items() if key in requested_keys]
@@ -113,14 +112,12 @@ def _read_verified(
 ) -> Iterator[pl.DataFrame]:
     """Yield the rows of a revision of the lake, and compare them with its digest at the end."""
     name = describe_revision(*revision.revision_key)
-    digester = Digester(platform.catalog.entity.key, types)
-    for frame in read_lake(platform, revision, list(types)):
-        rows = frame.select(pl.col(name).cast(polars_type(t)) for name, t in types.items())
-        try:
-            digester.update(rows)
-        except RowsOutOfOrder as exc:
-            raise SnapshotDamaged(f"{name}: {exc}", state=NOTHING_LOADED) from exc
-        yield rows
+    key = platform.catalog.entity.key
+    digester = Digester(key, types)
+    for frame in read_typed(platform, revision, types, key):
+        with require_order(revision.revision_key, state=NOTHING_LOADED):
+            digester.update(frame, frame[BUCKET])
+        yield frame.drop(BUCKET)
     digest_in_lake = digester.finish().value
     if digest_in_lake != digest:
         files = ", ".join(list_files(platform, revision))
@@ -136,6 +133,11 @@ def _unload(platform: Platform) -> None:
     connection = platform.connection
     if connection.closed:
         return  # the server is gone; the next command that loads rows deletes them
-    connection.execute(session_unlock_sql(LOADED_ROWS, shared=True))
+    try:
+        connection.execute(session_unlock_sql(LOADED_ROWS, shared=True))
+    except psycopg.OperationalError:
+        return  # the server went while the command worked, and the lock with it
+    if not lake_revisions.revisions_in_lake(connection):
+        return
     with platform.maintenance_connection() as maintenance:
         lake_revisions.unload_rows(maintenance)

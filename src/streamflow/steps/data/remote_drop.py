@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from streamflow.core.data.counts import count_of
 from streamflow.errors import StreamflowError
-from streamflow.files.remote_drops import copy_drop, find_address
+from streamflow.files.remote_drops import copy_drop, find_address, refuse_credentials
 from streamflow.settings import object_store_options
 
 
@@ -32,6 +32,7 @@ def local_folder(
     if address is None:
         yield folder
         return
+    refuse_credentials(address)
     if space is not None:
         space.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="drop-", dir=space) as name:

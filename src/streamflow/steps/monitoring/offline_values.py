@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -21,6 +21,8 @@ from streamflow.database.known_at import current_known_at
 from streamflow.features.feature_service import ServiceFeature
 from streamflow.platform import Platform
 from streamflow.runtime import code_digest
+from streamflow.steps.data.loaded_rows import load
+from streamflow.warehouse import frozen
 from streamflow.warehouse.skew import LoggedAnswer
 
 
@@ -94,8 +96,13 @@ class OfflineReader:
             return True
         return self._knowledge.can_be_read([table], request.as_of, request.known_at)
 
-    def read(self, service: str, answer_requests: Iterable[Requests]) -> Rows:
-        """Read every requested row of a feature service."""
+    def read(
+        self,
+        service: str,
+        features: Sequence[ServiceFeature],
+        answer_requests: Iterable[Requests],
+    ) -> Rows:
+        """Read every requested row of a feature service, which has these features."""
         row_requests: set[RowRequest] = set()
         for requests in answer_requests:
             for view_requests in requests.values():
@@ -103,6 +110,7 @@ class OfflineReader:
         if not row_requests:
             return {}
         ordered = sorted(row_requests)
+        self._load_revisions(features, {request.as_of for request in ordered})
         instant_type = pl.Datetime("us", "UTC")
         schema = {
             self._platform.catalog.entity.key: None,
@@ -112,6 +120,24 @@ class OfflineReader:
         frame = pl.DataFrame(ordered, schema=schema, orient="row")
         rows = self._platform.features.read_history(frame, service).to_pylist()
         return dict(zip(ordered, rows, strict=True))
+
+    def _load_revisions(self, features: Sequence[ServiceFeature], dates: Set[datetime]) -> None:
+        """Load from the lake every revision that Feast may read for rows of these dates."""
+        ttl_by_table: dict[str, timedelta] = {}
+        for feature in features:
+            ttl = timedelta(days=feature.ttl_days)
+            ttl_by_table[feature.table] = max(ttl, ttl_by_table.get(feature.table, ttl))
+        oldest, newest = min(dates), max(dates)
+        load(
+            self._platform,
+            [
+                revision.revision_key
+                for revision in frozen.all_revisions(self._platform.connection)
+                if revision.table in ttl_by_table
+                and revision.as_of <= newest
+                and oldest - revision.as_of <= ttl_by_table[revision.table]
+            ],
+        )
 
 
 def find_skews(

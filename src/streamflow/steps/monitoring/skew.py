@@ -168,7 +168,7 @@ def _compare_values(
             requests = reader.requests_for(answer, features)
             if requests is not None:
                 comparable.append((answer, requests))
-        rows = reader.read(name, [requests for _, requests in comparable])
+        rows = reader.read(name, features, [requests for _, requests in comparable])
         for answer, requests in comparable:
             skews += find_skews(answer, features, requests, rows)
         compared_count += len(comparable) * len(features)

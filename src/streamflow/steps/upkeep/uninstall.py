@@ -169,6 +169,8 @@ def _describe_remaining(settings: Settings) -> Iterator[str]:
         yield f"runs and versions on the MLflow server {settings.mlflow_tracking_uri}"
     if settings.artifact_root is not None:
         yield f"artifacts at {settings.artifact_root}"
+    if settings.lake is not None:
+        yield f"frozen rows with the keys of users in the lake at {settings.lake}"
 
 
 def _delete(home: Path) -> None:

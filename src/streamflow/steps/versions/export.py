@@ -37,7 +37,7 @@ from streamflow.files import archive
 from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.steps.data.frozen_checks import describe_digest_difference
-from streamflow.steps.data.frozen_reading import read_frames
+from streamflow.steps.data.frozen_reading import read_frames, require_order
 from streamflow.steps.versions.data_level import refuse_erased
 from streamflow.steps.versions.recorded_version import (
     find_recorded_version,
@@ -201,7 +201,8 @@ def _add_revision(
     digester = Digester(key, types)
     names: list[str] = []
     for chunk in read_frames(platform, source.table, types, key, source.as_of, source.revision):
-        digester.update(chunk, chunk[BUCKET])
+        with require_order(source.revision_key, state="No file was written."):
+            digester.update(chunk, chunk[BUCKET])
         names.append(f"{folder}/{len(names):05}.arrow")
         writer.add(names[-1], [_ipc_bytes(chunk.drop(BUCKET))])
         progress.add(len(chunk))
