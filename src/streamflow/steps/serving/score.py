@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -19,6 +18,7 @@ from streamflow.core.training.flagging import list_flagging_remarks
 from streamflow.core.training.training_set import describe_revision
 from streamflow.features.drop_features import KEYS_PER_CHUNK, read_population
 from streamflow.files import frames
+from streamflow.files.read_ahead import read_ahead
 from streamflow.platform import Platform
 from streamflow.progress import Progress
 from streamflow.receipt import Receipt
@@ -150,7 +150,7 @@ def _answer_chunks(
 
         yield from answer_on_engine(platform, engine, task, rule)
         return
-    for rows in _read_ahead(_feature_chunks(platform, task, chunk_size)):
+    for rows in read_ahead(_feature_chunks(platform, task, chunk_size)):
         yield rule.answer(rows)
 
 
@@ -220,12 +220,3 @@ def _feature_chunks(platform: Platform, task: ScoreTask, chunk_size: int) -> Ite
         as_of=task.at,
         chunk_size=chunk_size,
     )
-
-
-def _read_ahead(chunks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield the chunks; a thread reads each chunk while the caller works on the one before it."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = pool.submit(next, chunks, None)
-        while (rows := pending.result()) is not None:
-            pending = pool.submit(next, chunks, None)
-            yield rows
