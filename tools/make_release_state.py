@@ -14,6 +14,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,25 +121,29 @@ def record(platform: Platform) -> dict[str, Any]:
     }
 
 
-def leave_own_settings(folder: Path) -> None:
-    """Forget the variables of whoever runs this, and leave the folder of their settings file.
+@contextmanager
+def without_own_settings(folder: Path) -> Iterator[None]:
+    """Forget the variables of whoever runs this, and work in `folder`, away from a settings file.
 
-    One of them may name a database, and this would write into it.
+    A variable or a file may name a database, and this would write into it.
     """
     for name in list(os.environ):
         if name.startswith(PREFIXES):
             del os.environ[name]
-    os.chdir(folder)
+    with chdir(folder):
+        yield
 
 
 def main() -> int:
     """Make the installation in a temporary folder, and save it. Return the exit code."""
     target = RELEASES / __version__
     os.environ["LOGNAME"] = WHO
-    with TemporaryDirectory(prefix="release-") as folder:
+    with (
+        TemporaryDirectory(prefix="release-") as folder,
+        without_own_settings(Path(folder)),
+    ):
         home = Path(folder) / "home"
         drops = Path(folder) / "drops"
-        leave_own_settings(Path(folder))
         simulate(drops, users=USERS, months=len(MONTHS), seed=1, notify=print)
         try:
             with open_platform(

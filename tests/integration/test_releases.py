@@ -71,8 +71,8 @@ def test_the_tool_writes_into_no_installation_of_whoever_runs_it(
     folder = tmp_path / "release"
     folder.mkdir()
     assert load_settings().database_url is not None
-    tool["leave_own_settings"](folder)
-    assert load_settings(home=folder / "home").database_url is None
+    with tool["without_own_settings"](folder):
+        assert load_settings(home=folder / "home").database_url is None
 
 
 def test_everything_is_restored_and_migrated(upgraded: Upgraded) -> None:
