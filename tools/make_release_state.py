@@ -4,7 +4,8 @@ It writes tests/data/releases/VERSION/: `state.backup`, the backup of an install
 users, and `expected.json`, what this release answered and recorded. Later releases restore the
 backup, migrate it, and must give the same answers: tests/integration/test_releases.py.
 
-Run it after the commit of the release, so that the passports name this commit.
+Run it after the commit of the release, so that the passports name this commit. It reads no settings
+of yours, so it cannot write into an installation of yours.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +57,8 @@ SETTINGS: dict[str, Any] = {
     "train_figures": False,
 }
 OTHER_KINDS = ("logistic", "boosting")
+# How variables begin that are settings of ours, or of libpq, MLflow, Prefect and Feast.
+PREFIXES = ("STREAMFLOW_", "PG", "MLFLOW_", "PREFECT_", "FEATURE_REPO_")
 WHO = "release"  # in place of the login name of whoever runs this
 
 
@@ -116,11 +121,27 @@ def record(platform: Platform) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def without_own_settings(folder: Path) -> Iterator[None]:
+    """Forget the variables of whoever runs this, and work in `folder`, away from a settings file.
+
+    A variable or a file may name a database, and this would write into it.
+    """
+    for name in list(os.environ):
+        if name.startswith(PREFIXES):
+            del os.environ[name]
+    with chdir(folder):
+        yield
+
+
 def main() -> int:
     """Make the installation in a temporary folder, and save it. Return the exit code."""
     target = RELEASES / __version__
     os.environ["LOGNAME"] = WHO
-    with TemporaryDirectory(prefix="release-") as folder:
+    with (
+        TemporaryDirectory(prefix="release-") as folder,
+        without_own_settings(Path(folder)),
+    ):
         home = Path(folder) / "home"
         drops = Path(folder) / "drops"
         simulate(drops, users=USERS, months=len(MONTHS), seed=1, notify=print)

@@ -21,6 +21,7 @@ PREFIXES = {
     "Dockerfile": r'org\.opencontainers\.image\.version="',
     "deploy/helm/streamflow/Chart.yaml": r'^(?:version: |appVersion: ")',
     "docs/how-to/install.md": r"streamflow_churn-",
+    "docs/how-to/spark.md": r"streamflow_churn-",
     "src/streamflow/api/examples.json": r'"name": "streamflow",\n *"version": "',
 }
 

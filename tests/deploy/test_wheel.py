@@ -83,6 +83,16 @@ def test_each_file_that_repeats_the_version_has_that_of_the_sources(
     assert tool["find_outdated"]() == [], "run 'make version'"
 
 
+def test_each_page_names_the_wheel_of_this_version() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    numbers = {
+        number
+        for page in pages
+        for number in re.findall(r"streamflow_churn-(\d[\w.]*)-", page.read_text(encoding="utf-8"))
+    }
+    assert numbers == {streamflow.__version__}
+
+
 def test_the_changelog_has_the_version_with_its_day() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     unreleased, newest = re.findall(r"^## (.*)$", text, flags=re.MULTILINE)[:2]

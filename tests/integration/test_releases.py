@@ -6,6 +6,7 @@ tools/make_release_state.py makes a state, once for each release.
 from __future__ import annotations
 
 import json
+import runpy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from support.api import asked, served
 
 import streamflow
 from streamflow.platform import Platform, open_platform
+from streamflow.settings import load_settings
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.stages.ledger import verify_ledger
 from streamflow.steps.upkeep.restore import RestoreReceipt, restore
@@ -25,7 +27,8 @@ from streamflow.steps.versions.rebuild_verdict import IDENTICAL
 from streamflow.steps.versions.registered_version import load_answering
 from streamflow.steps.versions.reproduce import reproduce
 
-RELEASES = Path(__file__).parents[1] / "data" / "releases"
+ROOT = Path(__file__).parents[2]
+RELEASES = ROOT / "tests" / "data" / "releases"
 NAMES = sorted(path.name for path in RELEASES.iterdir())
 INPUTS_OF_THE_STATE = ("data", "features", "configuration")
 
@@ -57,6 +60,19 @@ def upgraded(
 
 def test_this_release_has_its_state() -> None:
     assert streamflow.__version__ in NAMES, "run tools/make_release_state.py"
+
+
+def test_the_tool_writes_into_no_installation_of_whoever_runs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "make_release_state.py"))
+    monkeypatch.setenv("STREAMFLOW_DATABASE_URL", "postgresql://mine/by_variable")
+    Path("streamflow.toml").write_text('database_url = "postgresql://mine/by_file"\n')
+    folder = tmp_path / "release"
+    folder.mkdir()
+    assert load_settings().database_url is not None
+    with tool["without_own_settings"](folder):
+        assert load_settings(home=folder / "home").database_url is None
 
 
 def test_everything_is_restored_and_migrated(upgraded: Upgraded) -> None:
