@@ -14,6 +14,7 @@ from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, load
 
 from streamflow.errors import SnapshotMissing
+from streamflow.models.system_metrics import SystemSamples
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.training import train as training
 from streamflow.steps.training.train import train
@@ -191,7 +192,7 @@ def test_a_training_whose_revision_was_pruned_meanwhile_leaves_no_version(
     load(platform, corrected(simulated_drops / "month_000", tmp_path / "late", 1), JANUARY)
     assert places(prune(platform)) == [("usage_agg_30d", "01", 1)]
     with pytest.raises(SnapshotMissing, match="a revision that was read no longer exists"):
-        training.register(platform, rows, fitted, certificate, honesty)
+        training.register(platform, rows, fitted, certificate, honesty, SystemSamples())
     assert platform.models.versions() == []
     (run,) = prune(platform).runs
     assert run.status == "FAILED"

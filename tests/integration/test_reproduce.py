@@ -27,6 +27,7 @@ from support.variations import Variation, lie_otherwise, variations
 import streamflow
 from streamflow.core.versions.level_comparison import LEVELS
 from streamflow.errors import NotRebuildable, VersionMissing
+from streamflow.models.system_metrics import SystemSamples
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.init import init
@@ -466,6 +467,7 @@ def test_probabilities_within_the_declared_tolerance(
         replace(fitted, probability=probability),
         certificate,
         check_label_honesty(platform, rows),
+        SystemSamples(),
     )
     receipt = reproduce(platform, logged.run_id)
     assert (receipt.result, drifted(receipt), receipt.tampered) == (said, {}, ())

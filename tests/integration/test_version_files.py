@@ -26,6 +26,7 @@ from streamflow.core.versions.version_files import (
     VERSION_FILES,
 )
 from streamflow.errors import ArtifactUntrusted, BackupDamaged
+from streamflow.models.system_metrics import SystemSamples
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.promotion.gate import examine
 from streamflow.steps.serving.serving_version import load_serving_version
@@ -252,6 +253,7 @@ def test_the_gate_and_the_loading_for_serving_have_the_same_bound(
         replace(fitted, probes=replace(fitted.probes, probabilities=probabilities)),
         certify(trained, rows),
         check_label_honesty(trained, rows),
+        SystemSamples(),
     )
     version = trained.models.version(logged.version)
     gates = {gate.name: gate for gate in examine(trained, version, None).gates}
