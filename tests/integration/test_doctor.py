@@ -82,7 +82,7 @@ def test_a_healthy_installation_lacks_only_a_version_and_is_not_changed(settings
     found = look(settings)
     assert wrong(found) == set(), {s: f for s, f in found.items() if f.is_wrong}
     assert noted(found) == {"Production": NO_VERSION}
-    assert len(found) == 25
+    assert len(found) == 26
     assert all(
         f"{name} " in found["versions"].text
         for name in ("mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
