@@ -137,6 +137,7 @@ def has_spark() -> bool:
 @pytest.fixture(scope="module")
 def owners() -> dict[str, set[str]]:
     """Each module -> the installed distributions that have it."""
+    spark_servers.make_importable()  # before the installed packages are listed
     return {
         module: {canonicalize_name(owner) for owner in names}
         for module, names in packages_distributions().items()
