@@ -201,6 +201,8 @@ def test_a_stock_apply_in_the_repository_changes_nothing(
     ours = dump(repository)
     monkeypatch.chdir(repository.folder)
     monkeypatch.syspath_prepend(str(repository.folder))
+    # An earlier test of this process may have imported the files of a different repository.
+    monkeypatch.delitem(sys.modules, "definitions", raising=False)
     with stock_store(repository.folder) as store:
         contents = _get_repo_contents(repository.folder, store.project, store.config)
         apply_total_with_repo_instance(

@@ -254,6 +254,7 @@ def make_machine(platform: Platform, superuser: str, folder: Path) -> type[RuleB
 
 
 EMPTIED = (
+    "lake_revision",
     "drop_file",
     "revision_column",
     "passport_source",
