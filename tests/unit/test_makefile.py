@@ -28,7 +28,7 @@ exit 1
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """What `make setup` reads, and a Python."""
-    for name in ("Makefile", "pyproject.toml", "requirements"):
+    for name in ("Makefile", "pyproject.toml", "requirements", "src"):
         (tmp_path / name).symlink_to(ROOT / name)
     write_command(tmp_path / "base-python", BASE_PYTHON)
     return tmp_path
