@@ -571,6 +571,20 @@ def test_a_planted_file_is_not_parsed(store: Store, record: RunRecord) -> None:
         registry.load(version, {})
 
 
+def test_a_version_is_registered_in_its_own_store_after_mlflow_was_pointed_elsewhere(
+    store: Store, record: RunRecord, tmp_path: Path
+) -> None:
+    registry = store.registry("pointed_elsewhere")
+    assert registry.versions() == []
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/elsewhere.db")
+    try:
+        assert registry.log_run(record).version == 1
+        assert mlflow.get_tracking_uri() == store.uri
+    finally:
+        mlflow.set_tracking_uri(None)
+    assert not (tmp_path / "elsewhere.db").exists()
+
+
 @pytest.mark.parametrize(
     ("error", "status"), [(KeyboardInterrupt, "KILLED"), (RuntimeError, "FAILED")]
 )

@@ -82,17 +82,27 @@ class Registry:
             artifact_root=self._artifact_root,
         )
 
-    @cached_property
+    @property
     def _client(self) -> MlflowClient:
-        """The connection to MLflow, opened when it is first needed."""
+        """The connection to MLflow, opened when it is first needed.
+
+        MLflow looks up the logged model of a new version in the store of the whole process, which a
+        different installation or the user may have changed since the last call.
+        """
+        import mlflow
+
+        client = self._opened_client
+        if mlflow.get_tracking_uri() != self._uri:
+            mlflow.set_tracking_uri(self._uri)
+        return client
+
+    @cached_property
+    def _opened_client(self) -> MlflowClient:
         import mlflow
 
         with translate_mlflow_errors():
             if is_database(self._uri):
                 shorten_retries()
-            # MLflow looks up the logged model of a version in the store of the whole process.
-            if mlflow.get_tracking_uri() != self._uri:
-                mlflow.set_tracking_uri(self._uri)
             return mlflow.MlflowClient(self._uri, registry_uri=self._uri)
 
     def close(self) -> None:
