@@ -1,5 +1,5 @@
 # One image for every service of ours: what differs is the command (compose.yaml).
-ARG PYTHON_IMAGE=python:3.11-slim
+ARG PYTHON_IMAGE=python:3.11.17-slim-trixie@sha256:45037981b62b34b44602584fccbc4d884d5f7dc92c7ee86bb38a698a79fe1e51
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 COPY requirements/installer.lock requirements/streamflow.lock requirements/

@@ -25,7 +25,7 @@ help:
 	@echo "make dashboards    build those of deploy/grafana anew"
 	@echo "make docs    build the documentation of this version in build/site and check its links (SITE=folder of all versions)"
 	@echo "make wheel   build the wheel in dist    make version   copy the version to the files that repeat it"
-	@echo "make pin-images   write the digests of the base images into .env (needs Docker and a registry)"
+	@echo "make pin-images   renew the digests of the base images (needs Docker and a registry)"
 	@echo "make sbom    write the list of the software in the wheel anew"
 	@echo "make api-pages     copy the scripts of /docs and /redoc from their packages on npm (needs npm)"
 
