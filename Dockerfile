@@ -8,7 +8,7 @@ RUN python -m venv /build/tools \
  && python -m venv --without-pip /opt/streamflow \
  && tools/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt/streamflow/bin/python --require-hashes -r requirements/streamflow.lock \
  && find /opt/streamflow -type d \( -name tests -o -name test \) -path '*/site-packages/*/*' -prune -exec rm -rf {} +
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY src src
 COPY sbom sbom
 RUN tools/bin/python -m hatchling build -t wheel >/dev/null \

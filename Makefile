@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SHARED ?= $(CURDIR)/../shared
 DATABASE_URL ?=
+PROJECT_URL ?=
 PROOFS ?= tests/proofs
 USERS ?= 10000
 MONTHS ?= 2 6
@@ -24,7 +25,8 @@ help:
 	@echo "make chart   render the chart for Kubernetes, and check it without a cluster"
 	@echo "make dashboards    build those of deploy/grafana anew"
 	@echo "make docs    build the documentation of this version in build/site and check its links (SITE=folder of all versions)"
-	@echo "make wheel   build the wheel in dist    make version   copy the version to the files that repeat it"
+	@echo "make wheel   build the wheel in dist (PROJECT_URL=https://..., the public repository, for its links)"
+	@echo "make version   copy the version to the files that repeat it"
 	@echo "make pin-images   renew the digests of the base images (needs Docker and a registry)"
 	@echo "make sbom    write the list of the software in the wheel anew"
 	@echo "make api-pages     copy the scripts of /docs and /redoc from their packages on npm (needs npm)"
@@ -94,6 +96,7 @@ pin-images: setup
 	$(BIN)/python tools/pin_images.py
 version sbom: setup
 	$(BIN)/python tools/write_version.py
+wheel: export STREAMFLOW_PROJECT_URL := $(PROJECT_URL)
 wheel: setup
 	rm -f dist/*.whl
 	$(BIN)/python -m hatchling build -t wheel
