@@ -34,6 +34,8 @@ USER = "7590-VHVEG"
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = ("3.11", "3.12", "3.13")
 EXTRAS = ("", "serve", "console", "train", "all", "spark")
+# `pyspark-client` has none: it is Python alone, and built in a second.
+ONLY_WHEELS = ("--only-binary", ":all:", "--no-binary", "pyspark-client")
 # As it was before a fixture opened an installation in this process.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if "STREAMFLOW" not in name}
 # Run by the Python of the environment: how many distributions it has, and their bytes.
@@ -65,8 +67,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def install(wheel: Path, extra: str, folder: Path, python: str = THIS_PYTHON) -> Path:
-    """Install the wheel with an extra into an empty environment, and return its folder `bin`."""
+def install(
+    wheel: Path, extra: str, folder: Path, python: str = THIS_PYTHON, *, compiled: bool = False
+) -> Path:
+    """Install the wheel with an extra into an empty environment, and return its folder `bin`.
+
+    With `compiled` each module is compiled at once, as pip does it. Otherwise each process of ours
+    compiles what it imports, where PYTHONDONTWRITEBYTECODE is set.
+    """
     # The commands of pyenv are scripts that do not start the version that they name.
     own = sorted((Path.home() / ".pyenv" / "versions").glob(f"{python}.*/bin/python"))
     interpreter = own[0] if own and python != THIS_PYTHON else python
@@ -75,7 +83,9 @@ def install(wheel: Path, extra: str, folder: Path, python: str = THIS_PYTHON) ->
         pytest.skip(f"no Python {python}: {made.stderr.strip()}")
     requirement = f"{DISTRIBUTION}[{extra}] @ {wheel.as_uri()}" if extra else str(wheel)
     interpreter = folder / "bin" / "python"
-    command = (UV, "pip", "install", "-q", "--only-binary", ":all:", "--python", interpreter)
+    command = (UV, "pip", "install", "-q", "--python", interpreter, *ONLY_WHEELS)
+    if compiled:
+        command += ("--compile-bytecode",)
     done = run(*command, requirement)
     if done.returncode and python != THIS_PYTHON:
         pytest.skip(f"Python {python}: {done.stderr.strip()}")
@@ -162,7 +172,8 @@ def test_serve_alone_answers_as_the_whole_installation_does(
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_demo_works_with_everything_installed(wheel: Path, tmp_path: Path, python: str) -> None:
     """The whole demo, as a stranger runs it; its numbers are printed."""
-    streamflow = install(wheel, "all", tmp_path / "environment", python) / "streamflow"
+    binaries = install(wheel, "all", tmp_path / "environment", python, compiled=True)
+    streamflow = binaries / "streamflow"
     home = tmp_path / "home"
     started = time.monotonic()
     try:
