@@ -558,3 +558,13 @@ def test_the_checks_show_what_doctor_finds(
 def test_where_no_key_is_needed_the_ledger_gets_the_login_name() -> None:
     assert Requester().name
     assert replace(Requester(), who="ada (key 1)").name == "ada (key 1)"
+
+
+def test_a_version_leads_to_its_page_in_mlflow(console: Console) -> None:
+    surroundings = console.reader.state.surroundings
+    assert "in MLflow</a>" not in console.reader.get("/versions/1").text
+    surroundings.find_pages = lambda: {"mlflow": "http://127.0.0.1:5000/"}
+    page = console.reader.get("/versions/1")
+    surroundings.find_pages = dict
+    model = console.platform.catalog.model
+    assert f'href="http://127.0.0.1:5000/#/models/{model}/versions/1"' in page.text

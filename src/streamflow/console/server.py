@@ -18,6 +18,7 @@ from streamflow.web.client_timeouts import set_client_timeout
 from streamflow.web.host_check import is_loopback
 from streamflow.web.key_requirement import keys_are_needed
 from streamflow.web.logs import open_log
+from streamflow.web.surroundings import Surroundings
 from streamflow.web.uvicorn_server import list_options, run_one_process
 
 
@@ -40,6 +41,7 @@ def serve_console(
     port: int,
     *,
     find_flow_server: Callable[[], str],
+    surroundings: Surroundings,
     processes: ChildProcesses,
 ) -> None:
     """Serve the console until a signal arrives.
@@ -49,6 +51,7 @@ def serve_console(
         host: the address to bind to
         port: the port
         find_flow_server: returns the address of the API of Prefect's server; empty: there is none
+        surroundings: look for what runs beside the console
         processes: run the jobs; it was made before the platform was opened
     """
     settings = platform.settings
@@ -72,6 +75,7 @@ def serve_console(
                 keys,
                 log,
                 find_flow_server=find_flow_server,
+                surroundings=surroundings,
                 processes=processes,
             )
         )
