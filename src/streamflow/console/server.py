@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
+from structlog.typing import FilteringBoundLogger
+
 from streamflow.console.app import create_app
 from streamflow.console.job_process import ChildProcesses
 from streamflow.console.state import open_state
@@ -59,16 +61,7 @@ def serve_console(
     set_client_timeout(settings.api_client_limit)
     log = open_log(settings.log_format, settings.log_level)
     with ExitStack() as closing:
-        keys = None
-        is_key_needed = keys_are_needed(settings, host)
-        log.info(
-            "people log in with an API key" if is_key_needed else "nobody has to log in",
-            setting=settings.api_auth,
-            bound_to=host,
-        )
-        if is_key_needed:
-            open_connection = partial(connect, platform.address, autocommit=True)
-            keys = closing.enter_context(KeyRing(open_connection, log.warning).keep_reading())
+        keys = _open_keys(platform, host, log, closing)
         state = closing.enter_context(
             open_state(
                 platform,
@@ -81,3 +74,23 @@ def serve_console(
         )
         options = list_options(host, port, settings.log_level)
         run_one_process(create_app(state, log, host=host), options)
+
+
+def _open_keys(
+    platform: Platform,
+    host: str,
+    log: FilteringBoundLogger,
+    closing: ExitStack,
+) -> KeyRing | None:
+    """Read the API keys from now on; None where nobody has to log in."""
+    settings = platform.settings
+    is_key_needed = keys_are_needed(settings, host)
+    log.info(
+        "people log in with an API key" if is_key_needed else "nobody has to log in",
+        setting=settings.api_auth,
+        bound_to=host,
+    )
+    if not is_key_needed:
+        return None
+    open_connection = partial(connect, platform.address, autocommit=True)
+    return closing.enter_context(KeyRing(open_connection, log.warning).keep_reading())

@@ -35,11 +35,11 @@ def _start_cell(column: PageColumn) -> str:
 
 
 def _draw_row(texts: Texts, row: Sequence[Cell], starts: Sequence[str], now: datetime) -> str:
-    parts = [f'<tr><th scope="row">{_draw_cell(texts, row[0], now)}</th>']
+    cells = [f'<tr><th scope="row">{_draw_cell(texts, row[0], now)}</th>']
     for start, cell in zip(starts[1:], row[1:], strict=True):
-        parts.append(f"{start}{_draw_cell(texts, cell, now)}</td>")
-    parts.append("</tr>")
-    return "".join(parts)
+        cells.append(f"{start}{_draw_cell(texts, cell, now)}</td>")
+    cells.append("</tr>")
+    return "".join(cells)
 
 
 def _draw_cell(texts: Texts, cell: Cell, now: datetime) -> str:

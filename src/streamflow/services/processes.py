@@ -113,7 +113,7 @@ def read_last_lines(log: Path, lines: int) -> str:
 def fetch(url: str, *, timeout_s: float = 5.0) -> bytes | None:
     """Return what `url` answers with status 200; None for a different status or no answer."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 -- our own address
+        with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 -- our address
             content: bytes = answer.read()
             return content if answer.status == 200 else None
     except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError):

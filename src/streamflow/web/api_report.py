@@ -162,9 +162,9 @@ def _list_phases(numbers: ApiNumbers) -> tuple[PhaseTime, ...]:
     metric = "streamflow_phase_seconds"
     phases = [numbers.read_phase(name, metric, {"phase": name}) for name in PHASES]
     for path in PREDICTION_PATHS:
-        whole = numbers.read_phase(path, "api_request_latency_seconds", {"path": path})
-        if whole.count:
-            phases.append(whole)
+        request_time = numbers.read_phase(path, "api_request_latency_seconds", {"path": path})
+        if request_time.count:
+            phases.append(request_time)
     return tuple(phases)
 
 
