@@ -18,8 +18,10 @@ from streamflow.services.running_stack import Stack
 from streamflow.services.supervision import Process, Supervisor, log_file
 from streamflow.web.service_condition import Condition
 
-# For one service, on a busy machine. On an idle machine no service needs 20 s.
-READY_TIMEOUT_S = 180.0
+# For one service. On an idle machine no service needs 20 s. Beside a load of 20 on two processors,
+# Prefect needed more than 180 s. A service that ends is reported long before.
+READY_TIMEOUT_S = 600.0
+STILL_WAITING_EVERY_S = 30.0
 # How long `status` waits for the answer of one service.
 ANSWER_TIMEOUT_S = 5.0
 # A service that was started again this often, and was never up, will not come up by itself.
@@ -138,23 +140,27 @@ def wait_until_up(
     name: str,
     notify: Callable[[str], None],
 ) -> None:
-    """Wait until a service is up, and report it.
+    """Wait until a service is up. If that takes long, say so from time to time.
 
     Raises:
         ServiceFailed: The service ends again and again, or is not up in time. The message has the
             end of its log. Also raised when supervisord ends.
     """
-    deadline = time.monotonic() + READY_TIMEOUT_S
+    started = time.monotonic()
+    next_report_s = STILL_WAITING_EVERY_S
     log = log_file(supervisor.home, name)
     program = PROGRAMS_BY_NAME[name]
     while supervisor.alive():
         process = next(process for process in supervisor.processes() if process.name == name)
         if _find_state(stack, supervisor, program, process) == "up":
-            notify(f"{name} is up {stack.url(name, program.page)}".rstrip())
             return
         if process.restarts >= MAX_RESTARTS:
             raise describe_failure(f"{name} ends each time it is started", log)
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - started
+        if waited_s > READY_TIMEOUT_S:
             raise describe_failure(f"{name} was not up after {READY_TIMEOUT_S:.0f} s", log)
+        if waited_s > next_report_s:
+            notify(f"{name} is still starting after {next_report_s:.0f} s")
+            next_report_s += STILL_WAITING_EVERY_S
         time.sleep(0.2)
     raise ServiceFailed("supervisord ended")
