@@ -20,13 +20,17 @@ from support.console_contents import store_report
 from support.console_pages import browsed
 from support.states import SCORED, in_state
 
-from streamflow.console import run_pages, service_pages
+from streamflow.console import run_pages, service_pages, serving_pages
 from streamflow.console.pages import user_address
+from streamflow.core.serving.phase_times import PhaseTime
 from streamflow.platform import open_platform
 from streamflow.steps.serving.at_risk import RiskFilter, list_at_risk
 from streamflow.steps.upkeep.doctor.finding import Finding, State
 from streamflow.warehouse.roles import CONSOLE
+from streamflow.web.api_report import ApiReport, CodeCount, Reload
 from streamflow.web.flow_runs import FlowLogLine, FlowRun, FlowRunRecord
+from streamflow.web.service_condition import Condition
+from streamflow.web.surroundings import Surroundings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytestmark = pytest.mark.skipif(
@@ -53,6 +57,35 @@ FLOW_RUN_RECORD = FlowRunRecord(
     lines=(
         FlowLogLine(at=JANUARY, level=20, text="first"),
         FlowLogLine(at=JANUARY, level=40, text="second"),
+    ),
+)
+API_REPORT = ApiReport(
+    address="http://127.0.0.1:8000",
+    reasons=("no version",),
+    notes=("a note",),
+    started_at=JANUARY,
+    version=1,
+    loaded_at=JANUARY,
+    waiting_ids=5,
+    pool_size=4,
+    pool_available=3,
+    pool_waiting=0,
+    predictions=7,
+    unlogged=1,
+    phases=(PhaseTime(phase="queue", count=3, mean_s=0.07, most_s=0.2),),
+    reloads=(Reload(version=8, outcome="refused", at=JANUARY),),
+    refused_reloads=2,
+    refusals=(CodeCount(code="overloaded", answers=2),),
+)
+SERVICES = (
+    Condition(
+        service="api",
+        state="starting",
+        since=JANUARY,
+        pid=7,
+        address="http://127.0.0.1:8000/docs",
+        restarts=2,
+        note="not ready",
     ),
 )
 
@@ -85,9 +118,16 @@ ENGINEER_PATHS = (
     "/production/rollback",
     "/service",
     "/service/doctor",
+    "/serving",
 )
 # Pages that have nothing to show, or that refuse an address.
-EMPTY_PATHS = ("/runs", "/production/served?instant=soon", "/drops?below=2000-01-01", "/nothing")
+EMPTY_PATHS = (
+    "/runs",
+    "/serving",
+    "/production/served?instant=soon",
+    "/drops?below=2000-01-01",
+    "/nothing",
+)
 
 
 @dataclass
@@ -97,6 +137,7 @@ class Site:
     base: str
     user: str
     chromium: Any
+    surroundings: Surroundings
     requests: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
@@ -132,7 +173,12 @@ def site(
         store_report(platform)
         console.state.find_flow_server = lambda: "http://127.0.0.1:4200/api"
         key = list_at_risk(platform, RiskFilter(limit=1)).users[0].key
-        yield Site(base=base, user=user_address(key), chromium=chromium)
+        yield Site(
+            base=base,
+            user=user_address(key),
+            chromium=chromium,
+            surroundings=console.state.surroundings,
+        )
 
 
 def test_every_page_fits_and_axe_finds_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,11 +187,18 @@ def test_every_page_fits_and_axe_finds_nothing(site: Site, monkeypatch: pytest.M
     monkeypatch.setattr(run_pages, "list_flow_runs", lambda *_, **__: [FLOW_RUN])
     monkeypatch.setattr(run_pages, "read_flow_run", lambda *_, **__: FLOW_RUN_RECORD)
     faults = []
+    monkeypatch.setattr(serving_pages, "read_api_report", lambda *_: API_REPORT)
+    monkeypatch.setattr(site.surroundings, "find_api", lambda: API_REPORT.address)
+    monkeypatch.setattr(site.surroundings, "find_pages", lambda: {"mlflow": API_REPORT.address})
+    monkeypatch.setattr(site.surroundings, "list_services", lambda: SERVICES)
     with site.page() as page:
         # A short list has the same parts as a long one.
         for path in [SHORT_LIST, *site.paths[1:], *ENGINEER_PATHS, *EMPTY_PATHS]:
             if path in EMPTY_PATHS:
                 monkeypatch.setattr(run_pages, "list_flow_runs", lambda *_, **__: [])
+                monkeypatch.setattr(site.surroundings, "find_api", str)
+                monkeypatch.setattr(site.surroundings, "find_pages", dict)
+                monkeypatch.setattr(site.surroundings, "list_services", lambda: None)
             page.goto(site.base + path)
             faults += find_faults(page)
     assert not faults, "\n".join(faults)

@@ -54,6 +54,7 @@ NO_COMMAND = {
     "/service/keys/{key_id}/revoke": "a form",
     "/work/{kind}": "a form",
     "/service/doctor": "what doctor finds: test_console_engineer.py",
+    "/serving": "what the API and the services say: test_console_serving.py",
     "/work": "the records of the console: test_console_work.py",
     "/jobs/{job_id}": "the receipt of the step: test_console_work.py",
     "/jobs/{job_id}/file": "no page",

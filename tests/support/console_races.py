@@ -151,7 +151,7 @@ def compare_receipts(
         status = getattr(result, "status_code", None)
         if status == 303:
             numbers.append(int(ENTRY_ADDRESS.fullmatch(_location(result))[1]))  # type: ignore[index]
-        elif hasattr(result, "seq"):
+        elif getattr(result, "seq", None) is not None:  # None: nothing was to be changed
             numbers.append(result.seq)
         elif status not in (None, LedgerChanged.http_status):
             faults.append(f"the status is {status}: {_text(result)}")
