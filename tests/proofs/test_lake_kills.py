@@ -123,7 +123,7 @@ def test_a_killed_backup_or_restore_is_ended_by_the_next_one(
             with bench.opened(name) as platform:
                 check_after_kill(platform, bench.lake)
                 STEPS["backup"](platform, bench.folder)
-            assert check_backup(file).revisions == 9
+            assert check_backup(file).revisions == 18
             assert bench.content(name) == before, "the loaded copies went, and nothing changed"
             print(f"  {point:>4}  {killed_at:<34} file: {is_there}", flush=True)
     with empty(bench, cluster) as name:
