@@ -30,6 +30,7 @@ from support.chart import (
     selects,
     template,
 )
+from support.console import agrees, comparable, read_blocks
 from typer.testing import CliRunner
 from yamllint import linter
 from yamllint.config import YamlLintConfig
@@ -66,6 +67,14 @@ OF_THE_PLACE = {
     "STREAMFLOW_API_ALLOWED_HOSTS",
     "MLFLOW_SERVER_ALLOWED_HOSTS",
     "PREFECT_API_URL",
+}
+
+
+# The console asks the API what it counts.
+CONSOLE_PODS = {
+    "key": "app.kubernetes.io/component",
+    "operator": "In",
+    "values": ["console"],
 }
 
 
@@ -466,7 +475,8 @@ def claim_of(pod: Pod, path: str) -> str:
 
 def test_a_service_reaches_what_it_needs_and_nothing_else_is_open(minimal: Rendered) -> None:
     to_mlflow = {(name, "mlflow", 5000) for name in ("api", "console", "prefect")}
-    assert allowed_connections(minimal) == {*to_mlflow, ("console", "prefect", 4200)}
+    of_the_console = {("console", "prefect", 4200), ("console", "api", 8000)}
+    assert allowed_connections(minimal) == {*to_mlflow, *of_the_console}
     deny = [
         policy["spec"]
         for policy in minimal.of_kind("NetworkPolicy")
@@ -488,7 +498,10 @@ def test_a_peer_of_the_values_may_enter_and_nobody_else(
     peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
     for service, port in (("api", 8000), ("console", 8400)):
         (rule,) = policies[f"{RELEASE}-streamflow-{service}"]["ingress"]
-        assert rule == {"ports": [{"protocol": "TCP", "port": port}], "from": [peer]}
+        assert rule["ports"] == [{"protocol": "TCP", "port": port}]
+        assert rule["from"][0] == peer
+        own_callers = [list(own["podSelector"]["matchExpressions"]) for own in rule["from"][1:]]
+        assert own_callers == ([[CONSOLE_PODS]] if service == "api" else [])
     (rule,) = policies[f"{RELEASE}-streamflow-mlflow"]["egress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": 443}]
     assert rule["to"] == [{"ipBlock": {"cidr": "10.0.0.0/8"}}]
@@ -607,3 +620,15 @@ def test_the_key_that_signs_goes_to_those_who_promote_and_the_public_keys_to_all
         names = {volume["name"] for volume in pod.spec["volumes"]}
         assert not names & {"signing", "trusted"}
         assert not {"STREAMFLOW_SIGNING_KEY", "STREAMFLOW_TRUSTED_KEYS"} & pod.variables.keys()
+
+
+def test_the_page_shows_what_helm_says_without_values() -> None:
+    """The page is docs/how-to/kubernetes.md."""
+    page = (ROOT / "docs" / "how-to" / "kubernetes.md").read_text(encoding="utf-8")
+    (block,) = [block for block in read_blocks(page) if block.state == "helm"]
+    (command,) = block.commands
+    program, *arguments = command.text.split()
+    refused = run_helm(*arguments[:-1], str(CHART))
+    assert (program, ROOT / arguments[-1], bool(refused.returncode)) == ("helm", CHART, True)
+    printed = comparable(refused.stderr.splitlines())
+    assert agrees(comparable(command.shown), printed), printed

@@ -129,3 +129,12 @@ def test_only_the_maintenance_role_may(platform: Platform, simulated_drops: Path
     for statement in refused:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             platform.connection.execute(statement)  # type: ignore[arg-type]
+
+
+def test_the_copy_of_a_drop_that_a_killed_command_left_is_removed(platform: Platform) -> None:
+    left = platform.home / "tmp" / "scratch-left"
+    left.mkdir(parents=True)
+    (left / "users.csv").write_text(f"user_id\n{KEY}\n")
+    with pytest.raises(EntityUnknown):
+        forget(platform, KEY, why="asked")
+    assert not left.exists()

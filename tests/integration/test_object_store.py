@@ -100,7 +100,7 @@ def test_a_drop_in_an_object_store_is_loaded_like_a_folder(
     assert receipt == replace(expected, changed=False), "the same bytes"
     (users,) = [file for file in receipt.files if file.table == "users"]
     assert any(users.sha256 in line and "users.csv" in line for line in lines)
-    assert not list((platform.home / "tmp").glob("drop-*"))
+    assert not list((platform.home / "tmp").glob("scratch-*"))
     broken = (january / "users.csv").read_bytes().replace(b"7590-VHVEG,", b",", 1)
     client.put_object(Bucket=BUCKET, Key="drops/month_000/users.csv", Body=broken)
     with pytest.raises(ContractViolation, match=f"s3://{BUCKET}/drops/month_000/users.csv:2"):

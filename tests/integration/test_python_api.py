@@ -61,7 +61,7 @@ def test_a_drop_may_be_frames_of_polars_or_pandas(opened: Opened, simulated_drop
     churn.ingest(pandas_tables, JANUARY)
     assert not any(table.created for table in churn.snapshot(JANUARY).tables)
     assert {table.rows for table in frozen.tables} == {len(tables["users"])}
-    assert not list((churn.home / "tmp").glob("frames-*"))
+    assert not list((churn.home / "tmp").glob("scratch-*"))
 
 
 def test_mistakes_in_frames_are_named(opened: Opened, simulated_drops: Path) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from streamflow.catalog import Catalog
+from streamflow.files.scratch_folders import open_scratch_folder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,12 +40,10 @@ def place_drop(
         yield platform, source
         return
     files = _find_files(platform.catalog, source)
-    space = platform.home / "tmp"
-    space.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="frames-", dir=space) as folder:
+    with open_scratch_folder(platform.home / "tmp") as folder:
         for file, frame in files.items():
-            frame.write_parquet(Path(folder) / f"{file}{ENDING}")
-        yield replace(platform, catalog=name_files(platform.catalog)), Path(folder)
+            frame.write_parquet(folder / f"{file}{ENDING}")
+        yield replace(platform, catalog=name_files(platform.catalog)), folder
 
 
 def _find_files(catalog: Catalog, frames: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:

@@ -35,8 +35,9 @@ def start_stack(
                 prepare()
                 is_prepared = True
             if program.name == "worker" and "prefect" in stack.ports:
-                wait_until_up(stack, supervisor, "prefect", lambda _: None)
+                wait_until_up(stack, supervisor, "prefect", notify)
                 prefect_start.close()
             supervisor.start(program.name)
         for program in stack.programs:
             wait_until_up(stack, supervisor, program.name, notify)
+            notify(f"{program.name} is up {stack.url(program.name, program.page)}".rstrip())

@@ -9,6 +9,7 @@ import polars as pl
 
 from streamflow.core.data.digest import BUCKET, Digester, TableDigest
 from streamflow.errors import EntityUnknown, SnapshotDamaged, StreamflowError
+from streamflow.files.scratch_folders import remove_abandoned_folders
 from streamflow.platform import Platform
 from streamflow.steps.data.frozen_checks import describe_digest_difference
 from streamflow.steps.data.frozen_reading import read_frames, require_order
@@ -44,7 +45,8 @@ def forget(
     """Erase a key everywhere, in one transaction.
 
     The key is erased from the raw and frozen rows, the lake, the online store, the rejects, the
-    prediction log and the scores. Every revision that holds the key is verified first.
+    prediction log and the scores. Every revision that holds the key is verified first. Copies of
+    drops that a killed command left in the state folder are removed.
 
     A command that works at the same time either ends before, and what it wrote is erased, or it
     looks the tombstones up after this has ended.
@@ -55,6 +57,7 @@ def forget(
             nothing is erased.
         LakeUnavailable: the place of the lake cannot be reached. `state` says what was erased.
     """
+    remove_abandoned_folders(platform.home / "tmp")
     receipt = _forget(platform, key, why=why, requester=requester)
     try:
         clean_lake(platform)

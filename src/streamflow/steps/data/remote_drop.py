@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from streamflow.core.data.counts import count_of
 from streamflow.errors import StreamflowError
 from streamflow.files.remote_drops import copy_drop, find_address, refuse_credentials
+from streamflow.files.scratch_folders import open_scratch_folder
 from streamflow.settings import object_store_options
 
 
@@ -33,9 +34,10 @@ def local_folder(
         yield folder
         return
     refuse_credentials(address)
-    if space is not None:
-        space.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="drop-", dir=space) as name:
+    scratch: AbstractContextManager[str | Path] = (
+        TemporaryDirectory() if space is None else open_scratch_folder(space)
+    )
+    with scratch as name:
         copy = Path(name)
         try:
             copied = copy_drop(address, copy, object_store_options())

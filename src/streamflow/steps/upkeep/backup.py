@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from streamflow import __version__
 from streamflow.core.versions.manifest import (
@@ -24,6 +23,7 @@ from streamflow.database import Snapshot, connect, server_version, snapshot
 from streamflow.errors import NotMigrated, SettingsInvalid, SnapshotMissing
 from streamflow.features.live_tables import keep_live_tables
 from streamflow.files import archive
+from streamflow.files.scratch_folders import open_scratch_folder
 from streamflow.files.sqlite_files import copy_database
 from streamflow.models import artifact_locations
 from streamflow.platform import Platform
@@ -240,9 +240,8 @@ def _add_prefect(writer: archive.ArchiveWriter, home: Path) -> None:
     """
     source = home / PREFECT
     if source.is_file():
-        (home / "tmp").mkdir(exist_ok=True)
-        with TemporaryDirectory(dir=home / "tmp") as folder:
-            copy = Path(folder, source.name)
+        with open_scratch_folder(home / "tmp") as folder:
+            copy = folder / source.name
             copy_database(source, copy)
             writer.add(PREFECT, archive.read_chunks(copy))
 
