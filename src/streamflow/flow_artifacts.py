@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import date
 from math import isfinite
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from prefect import get_run_logger
@@ -23,6 +22,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from streamflow.core.versions.version_address import version_address
 from streamflow.settings import Settings
 
 COMPLETE = 100.0  # percent
@@ -98,7 +98,7 @@ def version_page(settings: Settings, model: str, version: int) -> str:
     tracking_uri = settings.mlflow_tracking_uri or ""
     server = tracking_uri if tracking_uri.startswith(("http://", "https://")) else ""
     page = settings.mlflow_page or server or f"http://127.0.0.1:{settings.mlflow_port}"
-    return f"{page.rstrip('/')}/#/models/{quote(model, safe='')}/versions/{version}"
+    return version_address(page, model, version)
 
 
 def flatten_receipt(receipt: object, name: str = "") -> Iterator[tuple[str, str | int | float]]:

@@ -70,6 +70,14 @@ OF_THE_PLACE = {
 }
 
 
+# The console asks the API what it counts.
+CONSOLE_PODS = {
+    "key": "app.kubernetes.io/component",
+    "operator": "In",
+    "values": ["console"],
+}
+
+
 @pytest.fixture(scope="module")
 def minimal() -> Rendered:
     return template(MINIMAL)
@@ -467,7 +475,8 @@ def claim_of(pod: Pod, path: str) -> str:
 
 def test_a_service_reaches_what_it_needs_and_nothing_else_is_open(minimal: Rendered) -> None:
     to_mlflow = {(name, "mlflow", 5000) for name in ("api", "console", "prefect")}
-    assert allowed_connections(minimal) == {*to_mlflow, ("console", "prefect", 4200)}
+    of_the_console = {("console", "prefect", 4200), ("console", "api", 8000)}
+    assert allowed_connections(minimal) == {*to_mlflow, *of_the_console}
     deny = [
         policy["spec"]
         for policy in minimal.of_kind("NetworkPolicy")
@@ -489,7 +498,10 @@ def test_a_peer_of_the_values_may_enter_and_nobody_else(
     peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
     for service, port in (("api", 8000), ("console", 8400)):
         (rule,) = policies[f"{RELEASE}-streamflow-{service}"]["ingress"]
-        assert rule == {"ports": [{"protocol": "TCP", "port": port}], "from": [peer]}
+        assert rule["ports"] == [{"protocol": "TCP", "port": port}]
+        assert rule["from"][0] == peer
+        own_callers = [list(own["podSelector"]["matchExpressions"]) for own in rule["from"][1:]]
+        assert own_callers == ([[CONSOLE_PODS]] if service == "api" else [])
     (rule,) = policies[f"{RELEASE}-streamflow-mlflow"]["egress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": 443}]
     assert rule["to"] == [{"ipBlock": {"cidr": "10.0.0.0/8"}}]

@@ -9,6 +9,7 @@ import json
 import shlex
 import signal
 import socket
+import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -125,6 +126,37 @@ def test_the_worker_runs_what_prefect_is_told(stack: Path, simulated_drops: Path
         return len(texts) > 1 and texts == sorted(line["message"] for line in told_lines)
 
     assert wait_for(has_the_whole_log, 20.0)
+    # The run's page leads to the page of the same run in Prefect.
+    html = html_of(f"{page}/{made}")
+    assert f'href="{url(services, "prefect", f"/runs/flow-run/{made}")}"' in html
+
+
+def html_of(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310  # our own address
+        html: str = answer.read().decode()
+        return html
+
+
+def test_the_console_shows_what_is_up_and_leads_to_its_pages(stack: Path) -> None:
+    services = status(stack)
+    shown = asked(url(services, "console", "/serving?format=json")).body
+    names = ("service", "state", "since", "address", "restarts")
+    rows = [[row[name] for name in names] for row in shown["services"]]
+    assert rows == [[row[name] for name in names] for row in services.values()]
+    assert (shown["api"]["version"], shown["api"]["reasons"]) == (1, [])
+    assert [reload["outcome"] for reload in shown["api"]["reloads"]] == ["swapped"]
+    assert shown["pages"] == {
+        "mlflow": services["mlflow"]["address"],
+        "prefect": services["prefect"]["address"],
+        "feast": services["feast-ui"]["address"],
+        "api": services["api"]["address"],
+    }
+    for address in shown["pages"].values():
+        assert "<html" in html_of(address).lower(), address
+    version = url(services, "console", "/versions/1")
+    model = asked(f"{version}?format=json").body["model"]
+    html = html_of(version)
+    assert f'href="{shown["pages"]["mlflow"]}/#/models/{model}/versions/1"' in html
 
 
 def test_a_second_up_shows_what_is_up(stack: Path) -> None:

@@ -535,3 +535,18 @@ def test_a_position_is_a_value() -> None:
         "probability": 0.5,
         "key": "a",
     }
+
+
+def test_the_address_of_a_filter_has_only_what_was_chosen(browser: Browser) -> None:
+    """The form sends a value for each column; the address is short enough for a letter."""
+    sent = "/at-risk?s.net_service=*&s.contract_type=Two+year&moved=&s.user_gender=*"
+    answer = browser.get(sent)
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/at-risk?s.contract_type=Two+year",
+    )
+    for path in ("/at-risk?search=", "/at-risk?moved=&s.net_service=*"):
+        answer = browser.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/at-risk")
+    # The users without a value are a choice.
+    assert browser.get("/at-risk?s.net_service=").status_code == 200

@@ -87,6 +87,7 @@ READ_PAGES = (
     "/monitoring/reports/1/feature?name=monthly_fee",
     "/work",
     "/runs",
+    "/serving",
 )
 ADMIN_PAGES = ("/service", "/production/rollback")
 
@@ -392,6 +393,9 @@ def test_a_report_shows_the_drift_of_each_feature(console: Console) -> None:
     bins = csv_of(console.reader, f"{path}&format=csv")
     assert [row["bin"] for row in bins] == list(feature.bins.names)
     assert [int(row["rows_now"]) for row in bins] == list(feature.bins.current)
+    # Something drifted: the page says what to do, to each person what that person may do.
+    assert "streamflow retrain" in text
+    assert 'href="/work/retrain"' in console.admin.get("/monitoring/reports/1").text
     [counts] = csv_of(console.reader, "/monitoring?format=csv&table=skew")
     assert (counts["stale"], counts["probabilities_differ"]) == ("7", "1")
 
@@ -438,6 +442,8 @@ def test_a_promotion_shows_the_evidence_asks_once_and_happens_once(console: Cons
     assert receipt.examination is not None
     for gate in receipt.examination.gates:
         assert text_of(gate.evidence) in text_of(page.text)
+    failed = ", ".join(gate.name for gate in receipt.examination.gates if not gate.passed)
+    assert f"Conditions that failed: {failed}." in text_of(page.text)
     rows = {row: cells for row, *cells in table_rows(page.text)}
     for metric in receipt.examination.compared:
         numbers = (metric.champion, metric.challenger, metric.difference, metric.low, metric.high)
@@ -558,3 +564,13 @@ def test_the_checks_show_what_doctor_finds(
 def test_where_no_key_is_needed_the_ledger_gets_the_login_name() -> None:
     assert Requester().name
     assert replace(Requester(), who="ada (key 1)").name == "ada (key 1)"
+
+
+def test_a_version_leads_to_its_page_in_mlflow(console: Console) -> None:
+    surroundings = console.reader.state.surroundings
+    assert "in MLflow</a>" not in console.reader.get("/versions/1").text
+    surroundings.find_pages = lambda: {"mlflow": "http://127.0.0.1:5000/"}
+    page = console.reader.get("/versions/1")
+    surroundings.find_pages = dict
+    model = console.platform.catalog.model
+    assert f'href="http://127.0.0.1:5000/#/models/{model}/versions/1"' in page.text

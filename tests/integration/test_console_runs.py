@@ -103,3 +103,13 @@ def test_without_a_server_the_page_says_what_to_run(browser: Browser) -> None:
         assert "a user and a password" in page
         assert "secret" not in page
     assert browser.get("/runs/none").status_code == 422
+
+
+def test_a_run_leads_to_its_page_in_prefect(browser: Browser) -> None:
+    with flow_server([]) as address:
+        browser.state.find_flow_server = lambda: address
+        assert "in Prefect" not in browser.text(f"/runs/{RUN}")
+        browser.state.surroundings.find_pages = lambda: {"prefect": "http://127.0.0.1:4200"}
+        assert 'href="http://127.0.0.1:4200"' in browser.get("/runs").text
+        page = browser.get(f"/runs/{RUN}").text
+    assert f'href="http://127.0.0.1:4200/runs/flow-run/{RUN}"' in page

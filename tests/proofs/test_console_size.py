@@ -129,7 +129,8 @@ def list_pages(platform: Platform) -> dict[str, str]:
         "a job": f"/jobs/{action.job}",
         "a form": "/work/export?version=9000",
         "upload": "/upload",
-        "service": "/service",
+        "service": "/serving",
+        "keys": "/service",
         "a report": f"/monitoring/reports/{report.id}",
         "a distribution": f"/monitoring/reports/{report.id}/feature?name=monthly_fee",
     }

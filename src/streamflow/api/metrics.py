@@ -12,6 +12,7 @@ from typing import Literal
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     PlatformCollector,
     ProcessCollector,
@@ -79,6 +80,14 @@ class Metrics:
             "Model versions that were swapped in or refused",
             ("outcome",),
         )
+        self._reload_times = Gauge(
+            "streamflow_model_reload_timestamp_seconds",
+            "When a version was last swapped in or refused",
+            ("version", "outcome"),
+            registry=self.registry,
+            # Of several workers, the one that did it last.
+            multiprocess_mode="max",
+        )
         self._start_at_zero()
         self._installation = _InstallationCollector()
         self._exposed = self._open_exposed_registry(shared=shared)
@@ -137,9 +146,10 @@ class Metrics:
         """Count answers that were given although they could not be logged."""
         self._unlogged.inc(answers)
 
-    def count_reload(self, outcome: Literal["swapped", "refused"]) -> None:
+    def count_reload(self, outcome: Literal["swapped", "refused"], version: int) -> None:
         """Count a version that answers from now on, or a version that was refused."""
         self._reloads.labels(outcome).inc()
+        self._reload_times.labels(str(version), outcome).set(time.time())
 
     def render(self, readiness: Readiness) -> bytes:
         """Return all metrics in Prometheus' text format, with those of the given readiness."""

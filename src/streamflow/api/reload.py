@@ -86,7 +86,7 @@ class RegistryFollower:
     def __init__(
         self,
         platform: Platform,
-        count: Callable[[Literal["swapped", "refused"]], None],
+        count: Callable[[Literal["swapped", "refused"], int], None],
     ) -> None:
         self.current = ServedVersion(refused="the version in Production is being looked up")
         self._platform = platform
@@ -200,7 +200,7 @@ class RegistryFollower:
             reason = _describe_reason(error)
             refused = f"version {version} is in Production and cannot be served: {reason}"
             self.current = replace(self.current, refused=refused, notes=holder.notes)
-            self._count("refused")
+            self._count("refused", version)
             return
         # The policy is built at its first use. Build it here, so that no request waits for it.
         _ = serving.policy
@@ -215,7 +215,7 @@ class RegistryFollower:
             loaded=datetime.now(UTC),
             notes=holder.notes,
         )
-        self._count("swapped")
+        self._count("swapped", version)
         # The version answers already. From here on it answers faster, with the same bits.
         self.current = replace(self.current, serving=serving.prepare_for_requests())
 

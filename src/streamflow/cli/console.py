@@ -42,6 +42,7 @@ def console(context: typer.Context, host: Host = None, port: Port = None) -> Non
     """
     from streamflow.services.prefect_server import find_server_address
     from streamflow.services.processes import require_port
+    from streamflow.services.surroundings import make_surroundings
 
     call = invocation(context)
     call = replace(call, flags={**call.flags, "console_host": host, "console_port": port})
@@ -62,5 +63,6 @@ def console(context: typer.Context, host: Host = None, port: Port = None) -> Non
             settings.console_host,
             bound_port,
             find_flow_server=partial(find_server_address, platform.home),
+            surroundings=make_surroundings(settings, platform.home),
             processes=processes,
         )

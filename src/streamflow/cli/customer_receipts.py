@@ -18,7 +18,8 @@ def _trust(trust: Trust) -> str:
     line = f"as of {trust.as_of:%Y-%m-%d}, by version {trust.version}"
     if trust.calibration is not None:
         example = trust.calibration.example
-        line += f"; of 100 users with {example.percent} %, {example.churned_of_100} left"
+        caution = "CAUTION, the percentages did not hold: " if example.is_missed else ""
+        line += f"; {caution}of 100 users with {example.percent} %, {example.churned_of_100} left"
     return line
 
 

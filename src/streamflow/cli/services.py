@@ -13,9 +13,9 @@ from streamflow.cli.options import JsonFlag
 from streamflow.errors import ServiceFailed
 
 if TYPE_CHECKING:
-    from streamflow.services.health import Condition
     from streamflow.services.running_stack import Stack
     from streamflow.services.supervision import Supervisor
+    from streamflow.web.service_condition import Condition
 
 # How often a worker asks Prefect for runs that are due, unless the inbox needs it more often. It
 # is Prefect's own interval.

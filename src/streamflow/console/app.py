@@ -23,6 +23,7 @@ from streamflow.console import (
     revision_pages,
     run_pages,
     service_pages,
+    serving_pages,
     training_set_pages,
     upload_pages,
     version_pages,
@@ -58,6 +59,7 @@ PAGE_MODULES = (
     job_pages,
     work_forms,
     upload_pages,
+    serving_pages,
     service_pages,
 )
 

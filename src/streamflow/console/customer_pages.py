@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
@@ -22,7 +22,12 @@ from streamflow.steps.serving.at_risk import Position, RiskFilter, list_at_risk
 from streamflow.steps.serving.portfolio import Portfolio, read_portfolio
 from streamflow.steps.serving.user_record import read_user
 
+AT_RISK = "/at-risk"
 SEGMENT_PREFIX = "s."
+# What the form sends for the users of all categories.
+ALL_CATEGORIES = "*"
+# Fields of the forms that say nothing when they are empty.
+UNSET = (("moved", ""), ("search", ""))
 # The choices of the filter that are always seen.
 FIRST_CHOICES = 3
 
@@ -30,13 +35,16 @@ FIRST_CHOICES = 3
 def add_pages(app: FastAPI, state: ConsoleState) -> None:
     """Add the pages to the application."""
 
-    @app.get("/at-risk")
+    @app.get(AT_RISK)
     def at_risk(request: Request) -> Response:
         """List the users of the newest scored drop."""
         visitor = state.require(request)
         search = request.query_params.get("search", "").strip()
         if search:
             return RedirectResponse(user_address(search), status_code=303)
+        short_address = shorten_address(request)
+        if short_address:
+            return RedirectResponse(short_address, status_code=303)
         return respond(request, state, visitor, _at_risk_page(request, state))
 
     @app.get("/users/{key:path}")
@@ -65,7 +73,7 @@ def _at_risk_page(request: Request, state: ConsoleState) -> Page:
     return Page(
         template="at_risk",
         title=texts.get("at_risk.title"),
-        path="/at-risk",
+        path=AT_RISK,
         tables=(customer_tables.risk_table(texts, risks, columns),),
         receipt=risks,
         values={
@@ -94,6 +102,25 @@ def _divide_choices(
     }
 
 
+def shorten_address(request: Request) -> str:
+    """Return the address of the list without the choices that the form sends for all users.
+
+    Returns:
+        empty if the address has no such choice
+    """
+    parameters = request.query_params.multi_items()
+    telling = [item for item in parameters if item not in UNSET and not _is_all(item)]
+    if telling == parameters:
+        return ""
+    query = urlencode(telling)
+    return f"{AT_RISK}?{query}" if query else AT_RISK
+
+
+def _is_all(parameter: tuple[str, str]) -> bool:
+    name, value = parameter
+    return name.startswith(SEGMENT_PREFIX) and value == ALL_CATEGORIES
+
+
 def parse_filter(request: Request) -> RiskFilter:
     """Read which users a list shows from the address of the page.
 
@@ -101,11 +128,11 @@ def parse_filter(request: Request) -> RiskFilter:
         FilterInvalid: a parameter has a value that it cannot have.
     """
     parameters = request.query_params
-    # "s.contract_type=" is the users without a value; "*" is what the form sends for all users.
+    # "s.contract_type=" is the users without a value.
     segments = {
         name.removeprefix(SEGMENT_PREFIX): value
         for name, value in parameters.items()
-        if name.startswith(SEGMENT_PREFIX) and value != "*"
+        if name.startswith(SEGMENT_PREFIX) and value != ALL_CATEGORIES
     }
     moved: Any = parameters.get("moved", "")
     return RiskFilter(
@@ -160,7 +187,7 @@ def _user_page(request: Request, state: ConsoleState) -> Page:
     return Page(
         template="user",
         title=texts.get("user.title", key=key),
-        path="/at-risk",
+        path=AT_RISK,
         tables=(
             customer_tables.answers_table(texts, record),
             customer_tables.values_table(texts, record),

@@ -30,7 +30,8 @@ NAVIGATION = (
             ("/monitoring", "nav.monitoring"),
             ("/runs", "nav.runs"),
             ("/work", "nav.work"),
-            ("/service", "nav.service"),
+            ("/serving", "nav.service"),
+            ("/service", "nav.keys"),
         ),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,10 +14,11 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from streamflow.console import charts, formats
+from streamflow.console import formats
 from streamflow.console.navigation import NAVIGATION
 from streamflow.console.sessions import COOKIE, Visitor
 from streamflow.console.state import ConsoleState
+from streamflow.console.table_rows import draw_rows
 from streamflow.console.tables import PageTable, find_table, write_csv
 from streamflow.receipt import to_json
 from streamflow.web.request_context import notes_of
@@ -72,7 +73,6 @@ def make_environment() -> Environment:
         "day": formats.format_day,
         "instant": formats.format_instant,
         "age": formats.format_age,
-        "bar": charts.draw_bar,
         "navigation": NAVIGATION,
     }
     environment.globals.update(functions)
@@ -104,6 +104,7 @@ def draw(request: Request, state: ConsoleState, visitor: Visitor, page: Page) ->
             t=state.texts.get,
             language=state.texts.language,
             visitor=visitor,
+            draw_rows=partial(draw_rows, state.texts, now=now),
             needs_keys=state.keys is not None,
             form_token=state.sessions.form_token(visitor.cookie),
             address=change_address(request),

@@ -11,7 +11,9 @@ from fastapi import HTTPException, Path, Query, Request
 from streamflow.console.forms import ForeignForm
 from streamflow.console.sessions import Visitor
 from streamflow.steps.stages.requester import Requester
+from streamflow.web.host_check import read_host
 from streamflow.web.request_context import notes_of
+from streamflow.web.tool_pages import choose_pages
 
 # The largest integer of PostgreSQL's type of this name.
 MAX_NUMBER = 2**31 - 2
@@ -82,3 +84,8 @@ def make_requester(
         return Requester(newest_entry=newest_entry)
     notes_of(request).caller = visitor.key_id
     return Requester(who=f"{visitor.name} (key {visitor.key_id})", newest_entry=newest_entry)
+
+
+def list_pages(request: Request, pages: Mapping[str, str]) -> dict[str, str]:
+    """Return the pages of the tools that the person who asks can open: tool -> address."""
+    return choose_pages(pages, read_host(request.scope).decode())

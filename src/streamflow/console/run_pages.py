@@ -11,6 +11,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from streamflow.console import formats
 from streamflow.console.drop_tables import instant_cell
 from streamflow.console.pages import Page, respond
+from streamflow.console.requests import list_pages
 from streamflow.console.state import ConsoleState
 from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
@@ -22,6 +23,7 @@ from streamflow.web.flow_runs import (
     list_flow_runs,
     read_flow_run,
 )
+from streamflow.web.tool_pages import run_address
 
 RUNS = "/runs"
 RUNS_SHOWN = 25
@@ -38,16 +40,16 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
     def runs(request: Request) -> Response:
         """List the newest runs of flows."""
         visitor = state.require(request)
-        return respond(request, state, visitor, _list_page(state))
+        return respond(request, state, visitor, _list_page(request, state))
 
     @app.get("/runs/{run_id}")
     def run(request: Request, run_id: UUID) -> Response:
         """Show one run with its log."""
         visitor = state.require(request)
-        return respond(request, state, visitor, _run_page(state, run_id))
+        return respond(request, state, visitor, _run_page(request, state, run_id))
 
 
-def _list_page(state: ConsoleState) -> Page:
+def _list_page(request: Request, state: ConsoleState) -> Page:
     texts = state.texts
     server = state.find_flow_server()
     runs: list[FlowRun] = []
@@ -63,11 +65,20 @@ def _list_page(state: ConsoleState) -> Page:
         path=RUNS,
         tables=(_runs_table(texts, runs),),
         receipt=runs,
-        values={"server": hide_login(server), "problem": problem},
+        values={
+            "server": hide_login(server),
+            "problem": problem,
+            "prefect": _find_prefect(request, state),
+        },
     )
 
 
-def _run_page(state: ConsoleState, run_id: UUID) -> Page:
+def _find_prefect(request: Request, state: ConsoleState) -> str:
+    """Return the address of Prefect's page; empty if the person cannot open it."""
+    return list_pages(request, state.surroundings.find_pages()).get("prefect", "")
+
+
+def _run_page(request: Request, state: ConsoleState, run_id: UUID) -> Page:
     texts = state.texts
     server = state.find_flow_server()
     record = None
@@ -80,6 +91,7 @@ def _run_page(state: ConsoleState, run_id: UUID) -> Page:
     if server and record is None and not problem:
         raise HTTPException(status_code=404)
     tables = () if record is None else (_log_table(texts, record),)
+    prefect = _find_prefect(request, state)
     return Page(
         template="run",
         title=texts.get("runs.title_of", name=record.run.name) if record else texts.get("runs.one"),
@@ -90,6 +102,7 @@ def _run_page(state: ConsoleState, run_id: UUID) -> Page:
             "run": record.run if record else None,
             "seconds": formats.format_number(record.run.seconds, 1) if record else "",
             "lines_shown": LINES_SHOWN,
+            "prefect": run_address(prefect, str(run_id)) if prefect else "",
             "server": hide_login(server),
             "problem": problem,
         },

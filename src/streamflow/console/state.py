@@ -27,6 +27,7 @@ from streamflow.steps.lineage.observer import StepReporter
 from streamflow.web.active_keys import KeyRing
 from streamflow.web.request_context import notes_of
 from streamflow.web.request_keys import read_key
+from streamflow.web.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
@@ -60,6 +61,7 @@ class ConsoleState:
     jobs              the long work that this console runs
     exports           the files of exported versions
     find_flow_server  returns the address of the API of Prefect's server; empty: there is none
+    surroundings      looks for the API, the services of `up` and the pages of the tools
     """
 
     platform: Platform
@@ -69,6 +71,7 @@ class ConsoleState:
     jobs: JobBoard
     exports: ExportFolder
     find_flow_server: Callable[[], str] = str
+    surroundings: Surroundings = field(default_factory=Surroundings)
     texts: Texts = field(default_factory=load_texts)
     form_numbers: FormNumbers = field(default_factory=FormNumbers)
     _acting_lock: Lock = field(default_factory=Lock)
@@ -175,6 +178,7 @@ def open_state(
     log: FilteringBoundLogger,
     *,
     find_flow_server: Callable[[], str] = str,
+    surroundings: Surroundings | None = None,
     processes: ChildProcesses | None = None,
 ) -> Iterator[ConsoleState]:
     """Open what the pages share, and close it at the end.
@@ -184,6 +188,7 @@ def open_state(
         keys: the API keys; None where no key is required
         log: gets a line about each job that ended as nobody foresaw
         find_flow_server: returns the address of the API of Prefect's server; empty: there is none
+        surroundings: look for what runs beside the console; None: nothing is known of it
         processes: run the jobs; None: with no setting but those of the environment
     """
     with ExitStack() as closing:
@@ -208,6 +213,7 @@ def open_state(
             jobs=_make_jobs(processes, exports, log),
             exports=exports,
             find_flow_server=find_flow_server,
+            surroundings=surroundings or Surroundings(),
         )
 
 

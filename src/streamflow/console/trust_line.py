@@ -35,10 +35,12 @@ def _write_calibration(texts: Texts, trust: Trust) -> str:
     if calibration is None:
         return texts.get("trust.calibration_unknown")
     example = calibration.example
-    return texts.get(
-        "trust.calibrated",
-        percent=example.percent,
-        left=example.churned_of_100,
-        day=format_day(calibration.as_of),
-        users=format_number(example.users),
-    )
+    values = {
+        "percent": example.percent,
+        "left": example.churned_of_100,
+        "day": format_day(calibration.as_of),
+        "users": format_number(example.users),
+    }
+    if example.is_missed:
+        return texts.get("trust.missed", **values)
+    return texts.get("trust.calibrated", **values)

@@ -7,10 +7,11 @@ from fastapi import FastAPI, Request, Response
 from streamflow.console import version_tables
 from streamflow.console.evidence_tables import view_stored_evidence
 from streamflow.console.pages import Page, respond
-from streamflow.console.requests import Below, Number
+from streamflow.console.requests import Below, Number, list_pages
 from streamflow.console.state import ConsoleState
 from streamflow.console.tables import PageTable, make_paging
 from streamflow.console.texts import Texts
+from streamflow.core.versions.version_address import version_address
 from streamflow.steps.versions.version_record import VersionRecord, list_versions, read_version
 
 VERSIONS = "/versions"
@@ -30,7 +31,7 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
     def version(request: Request, number: Number) -> Response:
         """Show one version with all its evidence."""
         visitor = state.require(request)
-        return respond(request, state, visitor, _version_page(state, number))
+        return respond(request, state, visitor, _version_page(request, state, number))
 
 
 def _list_page(state: ConsoleState, below: int | None) -> Page:
@@ -50,7 +51,7 @@ def _list_page(state: ConsoleState, below: int | None) -> Page:
     )
 
 
-def _version_page(state: ConsoleState, number: int) -> Page:
+def _version_page(request: Request, state: ConsoleState, number: int) -> Page:
     texts = state.texts
     with state.reading_versions() as platform:
         record = read_version(platform, number)
@@ -69,8 +70,15 @@ def _version_page(state: ConsoleState, number: int) -> Page:
             "gate": gate,
             "entry": entry,
             "lights": _list_lights(texts, record),
+            "mlflow": _find_in_mlflow(request, state, record),
         },
     )
+
+
+def _find_in_mlflow(request: Request, state: ConsoleState, record: VersionRecord) -> str:
+    """Return where MLflow shows the version; empty if the person cannot open MLflow's page."""
+    page = list_pages(request, state.surroundings.find_pages()).get("mlflow", "")
+    return version_address(page, record.model, record.version.version) if page else ""
 
 
 def _list_lights(texts: Texts, record: VersionRecord) -> list[tuple[str, str, str]]:

@@ -164,7 +164,9 @@ def certificate_table(texts: Texts, certificate: Mapping[str, Any]) -> PageTable
         (
             Cell(entry["name"]),
             Cell(entry["as_of"], str(entry["as_of"] or formats.NOTHING)[:10]),
-            Cell(entry["known_at"], str(entry["known_at"] or formats.NOTHING)[:16]),
+            Cell(
+                entry["known_at"], str(entry["known_at"] or formats.NOTHING)[:16].replace("T", " ")
+            ),
             digest_cell(entry["digest"]),
         )
         for entry in certificate.get("parts", ())

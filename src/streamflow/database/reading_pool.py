@@ -15,6 +15,9 @@ from streamflow.errors import DatabaseUnavailable, Overloaded
 
 QUERIES = load_queries(__file__, "reading_pool.sql")
 POOL_SIZE = 8
+# Connections that are open before somebody needs them. A new one costs a page as much as all its
+# statements: PostgreSQL starts a process, which knows no table yet.
+OPEN_CONNECTIONS = 4
 RECONNECT_S = 4.0
 
 
@@ -44,7 +47,7 @@ def open_reading_pool(
     )
     return ConnectionPool(
         info,
-        min_size=1,
+        min_size=OPEN_CONNECTIONS,
         max_size=POOL_SIZE,
         kwargs={"autocommit": True, **options},
         timeout=time_limit / 2,

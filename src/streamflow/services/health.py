@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from streamflow.database import is_answering
@@ -16,42 +16,38 @@ from streamflow.services.processes import describe_failure, fetch
 from streamflow.services.programs import PROGRAMS_BY_NAME, Program
 from streamflow.services.running_stack import Stack
 from streamflow.services.supervision import Process, Supervisor, log_file
+from streamflow.web.service_condition import Condition
 
 # For one service. On an idle machine no service needs 20 s. Beside a load of 20 on two processors,
 # Prefect needed more than 180 s. A service that ends is reported long before.
 READY_TIMEOUT_S = 600.0
 STILL_WAITING_EVERY_S = 30.0
+# How long `status` waits for the answer of one service.
+ANSWER_TIMEOUT_S = 5.0
 # A service that was started again this often, and was never up, will not come up by itself.
 MAX_RESTARTS = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """The condition of one service: one line of `streamflow status`.
+def find_conditions(
+    stack: Stack,
+    supervisor: Supervisor,
+    *,
+    timeout_s: float = ANSWER_TIMEOUT_S,
+) -> list[Condition]:
+    """Find the condition of every service of the stack, in the order of their start.
 
-    Attributes:
-        state: "up", "starting", "waiting" (it died and is started again soon) or "stopped".
-        since: When it was started or stopped.
-        restarts: How often it was started again.
-        note: Why the API cannot predict yet; empty when it can, and for all remaining services.
+    All services are asked at the same time, so one that does not answer delays no other.
+
+    Args:
+        timeout_s: How long to wait for each answer. The API is asked two questions.
     """
-
-    service: str
-    state: str
-    since: datetime | None
-    pid: int
-    address: str
-    restarts: int
-    note: str = ""
-
-
-def find_conditions(stack: Stack, supervisor: Supervisor) -> list[Condition]:
-    """Find the condition of every service of the stack, in the order of their start."""
     processes = {process.name: process for process in supervisor.processes()}
-    return [
-        _find_condition(stack, supervisor, program, processes[program.name])
-        for program in stack.programs
-    ]
+
+    def find(program: Program) -> Condition:
+        return _find_condition(stack, supervisor, program, processes[program.name], timeout_s)
+
+    with ThreadPoolExecutor(max_workers=len(PROGRAMS_BY_NAME)) as pool:
+        return list(pool.map(find, stack.programs))
 
 
 def _find_condition(
@@ -59,12 +55,13 @@ def _find_condition(
     supervisor: Supervisor,
     program: Program,
     process: Process,
+    timeout_s: float,
 ) -> Condition:
     """Find the condition of one service."""
-    state = _find_state(stack, supervisor, program, process)
+    state = _find_state(stack, supervisor, program, process, timeout_s)
     note = ""
     if program.name == "api" and state == "up":
-        note = _explain_not_ready(stack.url("api", "/ready"))
+        note = _explain_not_ready(stack.url("api", "/ready"), timeout_s)
     return Condition(
         service=program.name,
         state=state,
@@ -76,33 +73,46 @@ def _find_condition(
     )
 
 
-def _find_state(stack: Stack, supervisor: Supervisor, program: Program, process: Process) -> str:
+def _find_state(
+    stack: Stack,
+    supervisor: Supervisor,
+    program: Program,
+    process: Process,
+    timeout_s: float = ANSWER_TIMEOUT_S,
+) -> str:
     """Find the state of one service, as `Condition.state` says it."""
     if process.state == "BACKOFF":
         return "waiting"
     if not process.pid or process.state == "STOPPING":
         return "stopped"
-    return "up" if _is_well(stack, supervisor, program, process) else "starting"
+    is_well = _is_well(stack, supervisor, program, process, timeout_s)
+    return "up" if is_well else "starting"
 
 
-def _is_well(stack: Stack, supervisor: Supervisor, program: Program, process: Process) -> bool:
+def _is_well(
+    stack: Stack,
+    supervisor: Supervisor,
+    program: Program,
+    process: Process,
+    timeout_s: float,
+) -> bool:
     """Return whether a running service does its work, by what it answers."""
     if program.name == "postgres":
         return is_answering(supervisor.home)
     if program.name == "worker":
-        return _has_polled(stack.prefect_url, process.since)
+        return _has_polled(stack.prefect_url, process.since, timeout_s)
     if not program.health:
         # It listens on no port. All that can be seen is that it runs, and its log.
         return True
-    return fetch(stack.url(program.name, program.health)) is not None
+    return fetch(stack.url(program.name, program.health), timeout_s=timeout_s) is not None
 
 
-def _has_polled(prefect_url: str, since: datetime | None) -> bool:
+def _has_polled(prefect_url: str, since: datetime | None, timeout_s: float) -> bool:
     """Return whether the worker has asked Prefect for work since its start.
 
     Before that, its flows cannot run.
     """
-    deployment = fetch(f"{prefect_url}/deployments/name/monthly/monthly")
+    deployment = fetch(f"{prefect_url}/deployments/name/monthly/monthly", timeout_s=timeout_s)
     if not deployment:
         return False
     polled_at = json.loads(deployment)["last_polled"]
@@ -111,10 +121,10 @@ def _has_polled(prefect_url: str, since: datetime | None) -> bool:
     )
 
 
-def _explain_not_ready(url: str) -> str:
+def _explain_not_ready(url: str, timeout_s: float = ANSWER_TIMEOUT_S) -> str:
     """Say why the API cannot predict yet; empty when it can."""
     try:
-        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 -- our own address
+        urllib.request.urlopen(url, timeout=timeout_s).close()  # noqa: S310 -- our own address
     except urllib.error.HTTPError as error:
         with error:
             return "not ready: " + "; ".join(json.load(error)["reasons"])

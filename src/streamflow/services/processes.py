@@ -110,10 +110,10 @@ def read_last_lines(log: Path, lines: int) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def fetch(url: str) -> bytes | None:
+def fetch(url: str, *, timeout_s: float = 5.0) -> bytes | None:
     """Return what `url` answers with status 200; None for a different status or no answer."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 -- our own address
+        with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 -- our address
             content: bytes = answer.read()
             return content if answer.status == 200 else None
     except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError):

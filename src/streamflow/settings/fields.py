@@ -92,7 +92,14 @@ def _require_secret_http(address: SecretStr) -> SecretStr:
     return address
 
 
+def _empty_to_none(value: Any) -> Any:
+    """Take an empty text, such as that of an unset variable of compose, for no value."""
+    return None if value == "" else value
+
+
 HttpAddress = Annotated[str, AfterValidator(_require_http)]
+OptionalAddress = Annotated[HttpAddress | None, BeforeValidator(_empty_to_none)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_empty_to_none)]
 SecretHttpAddress = Annotated[SecretStr, AfterValidator(_require_secret_http)]
 
 

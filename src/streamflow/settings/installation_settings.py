@@ -18,6 +18,8 @@ from streamflow.settings.fields import (
     HttpAddress,
     LakePlace,
     Names,
+    OptionalAddress,
+    OptionalSecret,
     SecretHttpAddress,
     SparkAddress,
     StateFolder,
@@ -57,6 +59,23 @@ class InstallationSettings(BaseSettings):
         None,
         "where people open MLflow's page; the links of Prefect's runs begin with it. "
         "By default it is the MLflow server, or that of 'up'",
+    )
+    prefect_page: OptionalAddress = setting(
+        None,
+        "where people open Prefect's page; the console links to it. "
+        "By default it is that of 'up', or of PREFECT_API_URL",
+    )
+    feast_page: OptionalAddress = setting(
+        None,
+        "where people open Feast's page; the console links to it. By default it is that of 'up'",
+    )
+    api_page: OptionalAddress = setting(
+        None,
+        "where people open the page /docs of the API; the console links to it. "
+        "By default it is that of 'up'",
+    )
+    grafana_page: OptionalAddress = setting(
+        None, "where people open Grafana; the console links to it"
     )
     catalog: Path | None = setting(
         None, "your catalog.toml; by default the catalog of the StreamFlow data is used"
@@ -152,6 +171,14 @@ class InstallationSettings(BaseSettings):
         "the request with its headers may take 5 seconds more",
         gt=0,
         le=300,
+    )
+    api_address: OptionalAddress = setting(
+        None,
+        "where the console asks the API what it counts; "
+        "by default the API of 'up', or api_host with api_port",
+    )
+    api_metrics_key: OptionalSecret = setting(
+        None, "the API key of scope metrics that the console sends to the API"
     )
     console_host: str = setting("127.0.0.1", "the address that the console binds to")
     console_port: int = port(8400, "the console")

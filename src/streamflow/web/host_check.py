@@ -56,14 +56,14 @@ class HostCheck:
                 message["headers"] = [*headers, *security_headers]
             await send(message)
 
-        if b"*" in self._hosts or _read_host(scope) in self._hosts:
+        if b"*" in self._hosts or read_host(scope) in self._hosts:
             await self._app(scope, receive, send_with_headers)
         else:
             message = "this host is not in the setting api_allowed_hosts"
             await refuse(scope, receive, send_with_headers, 400, message)
 
 
-def _read_host(scope: Scope) -> bytes:
+def read_host(scope: Scope) -> bytes:
     """Read the host of a request, without its port.
 
     The result is empty if the request names no host, several hosts, or a malformed host.

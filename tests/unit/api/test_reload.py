@@ -47,7 +47,9 @@ class Registry:
             settings=Settings(),
         )
         self.counted: list[str] = []
-        self.reload = reload.RegistryFollower(self.platform, self.counted.append)
+        self.reload = reload.RegistryFollower(
+            self.platform, lambda outcome, _: self.counted.append(outcome)
+        )
         self.seen: list[ServedVersion] = []
 
     def _held(self) -> ProductionStatus:

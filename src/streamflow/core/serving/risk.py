@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Literal
 
 # A user moved if the probability changed by at least five points. This is a convention: smaller
@@ -12,6 +13,11 @@ MOVED = 0.05
 
 # Fewer users than this say little about a share.
 MIN_USERS = 20
+
+# A percentage was missed if the share that left differs by more than ten points, a convention, and
+# by more than three standard deviations, which chance alone exceeds in 3 of 1,000 cases.
+MISSED_POINTS = 10
+CHANCE_DEVIATIONS = 3
 
 Move = Literal["up", "down", "same", "new"]
 
@@ -37,6 +43,22 @@ class CalibrationExample:
     percent: int
     churned_of_100: int
     users: int
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether more or fewer users left than the percentage said, by far and not by chance.
+
+        >>> CalibrationExample(percent=65, churned_of_100=22, users=613).is_missed
+        True
+        >>> CalibrationExample(percent=65, churned_of_100=57, users=613).is_missed
+        False
+        >>> CalibrationExample(percent=65, churned_of_100=45, users=20).is_missed
+        False
+        """
+        expected = self.percent / 100
+        deviation = 100 * sqrt(expected * (1 - expected) / self.users)
+        miss = abs(self.percent - self.churned_of_100)
+        return miss > max(MISSED_POINTS, CHANCE_DEVIATIONS * deviation)
 
 
 def value_at_risk(probability: float | None, kept_value: float | None) -> float | None:

@@ -163,11 +163,14 @@ def _require_loaded_segments(
     tables: Iterable[str],
 ) -> None:
     """Raise NothingScored when the segments of the users lie in the lake only."""
+    unloaded = lake_revisions.unloaded_revisions(platform.connection)
+    if not unloaded:
+        return
     newest = frozen.revisions(
         platform.connection, known_at=drop.known_at, first=drop.as_of, last=drop.as_of
     )
     read_revisions = {revision.revision_key for revision in newest if revision.table in tables}
-    if read_revisions & lake_revisions.unloaded_revisions(platform.connection).keys():
+    if read_revisions & unloaded.keys():
         raise NothingScored(
             f"the newest scored drop is that of {drop.as_of:%Y-%m-%d}, and its rows lie in the lake"
             " only: lists are of the newest frozen drop",

@@ -216,6 +216,10 @@ def _is_our_api(host: str, number: int, title: str) -> bool:
         return False
 
 
+# A machine where tests were killed can have hundreds. The next check names further ones.
+MAX_ORPHANS_NAMED = 10
+
+
 def check_leftovers(_settings: Settings) -> Finding:
     """Name the server folders of different installations whose state folder is gone.
 
@@ -225,8 +229,11 @@ def check_leftovers(_settings: Settings) -> Finding:
     orphans = find_orphaned_servers()
     if not orphans:
         return Finding(subject="leftovers", state=State.OK, text="none")
-    names = ", ".join(f"{orphan.root} of {orphan.home}" for orphan in orphans)
-    roots = " ".join(str(orphan.root) for orphan in orphans)
+    named_orphans = orphans[:MAX_ORPHANS_NAMED]
+    names = ", ".join(f"{orphan.root} of {orphan.home}" for orphan in named_orphans)
+    roots = " ".join(str(orphan.root) for orphan in named_orphans)
+    if len(orphans) > MAX_ORPHANS_NAMED:
+        names += f", and {len(orphans) - MAX_ORPHANS_NAMED} more"
     return Finding(
         subject="leftovers",
         state=State.NOTE,
