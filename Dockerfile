@@ -1,5 +1,5 @@
 # One image for every service of ours: what differs is the command (compose.yaml).
-ARG PYTHON_IMAGE=python:3.11-slim
+ARG PYTHON_IMAGE=python:3.11.17-slim-trixie@sha256:45037981b62b34b44602584fccbc4d884d5f7dc92c7ee86bb38a698a79fe1e51
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 COPY requirements/installer.lock requirements/streamflow.lock requirements/
@@ -8,7 +8,7 @@ RUN python -m venv /build/tools \
  && python -m venv --without-pip /opt/streamflow \
  && tools/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt/streamflow/bin/python --require-hashes -r requirements/streamflow.lock \
  && find /opt/streamflow -type d \( -name tests -o -name test \) -path '*/site-packages/*/*' -prune -exec rm -rf {} +
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY src src
 COPY sbom sbom
 RUN tools/bin/python -m hatchling build -t wheel >/dev/null \

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SHARED ?= $(CURDIR)/../shared
 DATABASE_URL ?=
+PROJECT_URL ?=
 PROOFS ?= tests/proofs
 USERS ?= 10000
 MONTHS ?= 2 6
@@ -24,15 +25,28 @@ help:
 	@echo "make chart   render the chart for Kubernetes, and check it without a cluster"
 	@echo "make dashboards    build those of deploy/grafana anew"
 	@echo "make docs    build the documentation of this version in build/site and check its links (SITE=folder of all versions)"
-	@echo "make wheel   build the wheel in dist    make version   copy the version to the files that repeat it"
-	@echo "make pin-images   write the digests of the base images into .env (needs Docker and a registry)"
+	@echo "make wheel   build the wheel in dist (PROJECT_URL=https://..., the public repository, for its links)"
+	@echo "make version   copy the version to the files that repeat it"
+	@echo "make pin-images   renew the digests of the base images (needs Docker and a registry)"
 	@echo "make sbom    write the list of the software in the wheel anew"
 	@echo "make api-pages     copy the scripts of /docs and /redoc from their packages on npm (needs npm)"
+
+# If PYTHON is named and .venv has a different one (3.11 and not 3.13), .venv is made anew.
+MINOR := import sys; print("%d.%d" % sys.version_info[:2])
+ifeq ($(origin PYTHON),command line)
+ifneq ($(wildcard $(BIN)/python),)
+ifneq ($(shell $(PYTHON) -c '$(MINOR)'),$(shell $(BIN)/python -c '$(MINOR)'))
+ANEW := anew
+.PHONY: anew
+.venv/installed: anew
+endif
+endif
+endif
 
 setup: .venv/installed
 .venv/installed: requirements/dev.lock requirements/installer.lock pyproject.toml src/streamflow/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "streamflow needs Python >= 3.11; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv  # also after half of it was made
+	test -z "$(ANEW)" && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv  # also after half of it was made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/installer.lock
 	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
@@ -94,6 +108,7 @@ pin-images: setup
 	$(BIN)/python tools/pin_images.py
 version sbom: setup
 	$(BIN)/python tools/write_version.py
+wheel: export STREAMFLOW_PROJECT_URL := $(PROJECT_URL)
 wheel: setup
 	rm -f dist/*.whl
 	$(BIN)/python -m hatchling build -t wheel

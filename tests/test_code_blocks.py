@@ -26,6 +26,7 @@ import jsonschema
 import pgparse
 import pytest
 import yaml
+from pydantic import SecretStr
 from standardwebhooks import Webhook
 
 from streamflow.catalog import Catalog
@@ -137,11 +138,34 @@ def merge(values: dict[str, Any], part: dict[str, Any]) -> None:
             values[name] = value
 
 
-def test_the_money_of_the_lifecycle_is_settings() -> None:
-    """The page is lifecycle.md."""
-    shown = tomllib.loads(only_code("lifecycle.md"))
+@pytest.mark.parametrize("page", ["lifecycle.md", "how-to/lake.md", "how-to/spark.md"])
+def test_the_settings_of_a_page_are_settings(page: str) -> None:
+    shown = tomllib.loads(only_toml(page))
     settings = load_settings(**shown)
-    assert {name: getattr(settings, name) for name in shown} == shown
+    texts = {name: str(show_secret(getattr(settings, name))) for name in shown}
+    texts["lake"] = texts.get("lake", "").removeprefix("file://")  # of a folder
+    assert {name: texts[name] for name in shown} == {k: str(value) for k, value in shown.items()}
+
+
+def only_toml(page: str) -> str:
+    (block,) = [block for block in read_code(ROOT / "docs" / page) if block.language == "toml"]
+    return block.code
+
+
+def show_secret(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def test_the_state_folder_of_ones_own_data_is_the_one_that_the_page_sets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The page is your-own-data.md."""
+    blocks = read_code(ROOT / "docs" / "how-to" / "your-own-data.md")
+    export = next(block.code for block in blocks if block.code.startswith("export "))
+    command = f'{export}printf %s "$STREAMFLOW_HOME"'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    monkeypatch.setenv("STREAMFLOW_HOME", done.stdout)
+    assert load_settings().home == Path(".streamflow-telco")
 
 
 def test_the_catalog_of_a_stack_is_given_to_services_that_exist() -> None:

@@ -11,6 +11,8 @@ with a fresh installation, and compares the output line by line. The rules for a
 - Masked on both sides (`MASKS` in `support/console.py`): run ids of 32 digits, instants of 2025
   and later, ports, seconds, megabytes, `age_days`.
 - `<!-- not run: REASON -->` above a block: it is shown and not run.
+- `<!-- run in: STATE -->` above a block: tests/integration/test_page_blocks.py runs it in a
+  prepared installation, whose numbers are different from those of the page.
 - `<!-- data: real months -->` above a block: it runs in a separate folder and installation, in
   which `data` is the folder of the real months. Without that folder it is skipped.
 - `<!-- run before: COMMAND -->` above a block, once for each command: the command runs before the
@@ -58,12 +60,16 @@ def _blocks(page: str) -> list[Block]:
     return read_blocks((ROOT / page).read_text(encoding="utf-8"))
 
 
+def _is_run_here(block: Block) -> bool:
+    return not block.why_not_run and not block.state
+
+
 def _runs() -> list[tuple[str, bool]]:
     """Return each page that shows a command which runs, with the kind of its data."""
     runs = []
     for page in PAGES:
         if page not in PROVEN_PAGES:
-            kinds = {block.is_real for block in _blocks(page) if not block.why_not_run}
+            kinds = {block.is_real for block in _blocks(page) if _is_run_here(block)}
             runs += [(page, is_real) for is_real in sorted(kinds)]
     return runs
 
@@ -106,7 +112,7 @@ def compare_page(
     variables = _variables(cluster, installation, tmp_path)
     with open_session(tmp_path, variables, is_empty=has_own_catalog) as session:
         for block in _blocks(page):
-            if block.is_real != is_real or block.why_not_run:
+            if block.is_real != is_real or not _is_run_here(block):
                 continue
             for text in block.run_before:
                 output, code = run_command(session, text)
@@ -133,6 +139,8 @@ def test_each_block_that_is_not_run_says_why() -> None:
     for page in PAGES:
         for block in _blocks(page):
             assert block.commands, f"{page}:{block.line_number}: a console block without a command"
+            for test in re.findall(r"`(tests/[\w/.]+)`", block.why_not_run):
+                assert (ROOT / test).exists(), f"{page}:{block.line_number}: {test} does not exist"
 
 
 def _anchors(text: str) -> set[str]:

@@ -1,9 +1,9 @@
-"""Pin the base images by digest: `make pin-images` writes the digests into .env.
+"""Renew the digests of the base images: `make pin-images` asks the registries.
 
-compose.yaml names each image by a variable with a tag as its default, such as
-`${POSTGRES_IMAGE:-postgres:16}`. This asks the registries, through Docker, for the digest that each
-tag has now. Compose reads .env by itself, so the next `docker compose up -d --build` takes exactly
-these images, whatever the tags name then.
+compose.yaml names each image by a variable whose default has a tag and a digest, such as
+`${POSTGRES_IMAGE:-postgres:16.15@sha256:…}`. The Dockerfile and .env.example repeat these defaults.
+This asks the registries, through Docker, for the digest that each tag has now, and writes it into
+the three files. For a new release of an image, write its tag into compose.yaml first.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-VARIABLE = re.compile(r"\$\{(\w+_IMAGE):-([^}@]+)\}")
+FILES = ("compose.yaml", "Dockerfile", ".env.example")
+VARIABLE = re.compile(r"\$\{(\w+_IMAGE):-([^}@]+)(?:@[^}]*)?\}")
 ASK = ("docker", "buildx", "imagetools", "inspect", "--format", "{{.Manifest.Digest}}")
 
 
 def list_images(compose: str) -> dict[str, str]:
-    """Return the variable of each image in compose.yaml -> the tag that is its default.
+    """Return the variable of each image in compose.yaml -> its name and tag, without a digest.
 
-    >>> list_images("image: ${POSTGRES_IMAGE:-postgres:16}")
-    {'POSTGRES_IMAGE': 'postgres:16'}
+    >>> list_images("image: ${POSTGRES_IMAGE:-postgres:16.15@sha256:0a1b}")
+    {'POSTGRES_IMAGE': 'postgres:16.15'}
     """
     return dict(VARIABLE.findall(compose))
 
 
 def read_digest(image: str) -> str:
-    """Ask the registry of an image for the digest of its tag.
+    """Ask the registry of an image for the digest of its tag: of the index of all platforms.
 
     Raises:
         ValueError: Docker gave something that is not a digest.
@@ -41,24 +42,26 @@ def read_digest(image: str) -> str:
     return digest
 
 
-def pin(settings: str, pins: dict[str, str]) -> str:
-    r"""Return the text of .env with the lines of the images replaced; new ones come last.
+def pin(text: str, pins: dict[str, str]) -> str:
+    """Return the text of a file with a new default of each variable.
 
-    >>> pin("API_PORT=1\nA_IMAGE=a:1@sha256:old\n", {"A_IMAGE": "a:1@sha256:new"})
-    'API_PORT=1\nA_IMAGE=a:1@sha256:new\n'
+    >>> pin("image: ${A_IMAGE:-a:1@sha256:old}", {"A_IMAGE": "a:1@sha256:new"})
+    'image: ${A_IMAGE:-a:1@sha256:new}'
+    >>> pin("#A_IMAGE=a:1", {"A_IMAGE": "a:1@sha256:new"})
+    '#A_IMAGE=a:1@sha256:new'
     """
-    lines = [line for line in settings.splitlines() if line.partition("=")[0] not in pins]
-    lines += [f"{name}={image}" for name, image in pins.items()]
-    return "\n".join(lines) + "\n"
+    for name, image in pins.items():
+        text = re.sub(rf"(\b{name}(?::-|=))[^\s}}]+", rf"\g<1>{image}", text)
+    return text
 
 
 def main() -> int:
-    """Write the digests into .env, and print them. Return the exit code."""
+    """Write the digests into the files, and print them. Return the exit code."""
     images = list_images((ROOT / "compose.yaml").read_text(encoding="utf-8"))
     pins = {name: f"{image}@{read_digest(image)}" for name, image in images.items()}
-    file = ROOT / ".env"
-    settings = file.read_text(encoding="utf-8") if file.exists() else ""
-    file.write_text(pin(settings, pins), encoding="utf-8")
+    for file in FILES:
+        path = ROOT / file
+        path.write_text(pin(path.read_text(encoding="utf-8"), pins), encoding="utf-8")
     print("\n".join(f"{name}={image}" for name, image in pins.items()))
     return 0
 

@@ -30,6 +30,7 @@ from support.chart import (
     selects,
     template,
 )
+from support.console import agrees, comparable, read_blocks
 from typer.testing import CliRunner
 from yamllint import linter
 from yamllint.config import YamlLintConfig
@@ -619,3 +620,15 @@ def test_the_key_that_signs_goes_to_those_who_promote_and_the_public_keys_to_all
         names = {volume["name"] for volume in pod.spec["volumes"]}
         assert not names & {"signing", "trusted"}
         assert not {"STREAMFLOW_SIGNING_KEY", "STREAMFLOW_TRUSTED_KEYS"} & pod.variables.keys()
+
+
+def test_the_page_shows_what_helm_says_without_values() -> None:
+    """The page is docs/how-to/kubernetes.md."""
+    page = (ROOT / "docs" / "how-to" / "kubernetes.md").read_text(encoding="utf-8")
+    (block,) = [block for block in read_blocks(page) if block.state == "helm"]
+    (command,) = block.commands
+    program, *arguments = command.text.split()
+    refused = run_helm(*arguments[:-1], str(CHART))
+    assert (program, ROOT / arguments[-1], bool(refused.returncode)) == ("helm", CHART, True)
+    printed = comparable(refused.stderr.splitlines())
+    assert agrees(comparable(command.shown), printed), printed

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from datetime import date
+from email.message import Message
 from email.parser import HeaderParser
 from hashlib import sha256
 from importlib.metadata import packages_distributions, version
@@ -28,10 +29,12 @@ from streamflow.packages import DISTRIBUTION, EXTRAS, MODULES_OF_EXTRA, find_ext
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "src", "sbom")
+SOURCES = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src", "sbom")
 IMPORT = re.compile(r"^ *(?:from|import) (\w+)(?:\.\w+)*(?: import .*| as \w+)?$", re.MULTILINE)
 # Modules of packages that come with a package of the extra.
 INDIRECT = {"httptools", "markupsafe", "mlflow", "opentelemetry", "pandera", "starlette"}
+VARIABLE = "STREAMFLOW_PROJECT_URL"
+ADDRESS = "https://git.example.org/team/streamflow"
 INFO = f"streamflow_churn-{streamflow.__version__}.dist-info"
 
 
@@ -40,8 +43,14 @@ def build_wheel(root: Path, folder: Path) -> Path:
     return Path(wheel)
 
 
+def read_metadata(wheel: Path) -> Message:
+    with ZipFile(wheel) as archive:
+        return HeaderParser().parsestr(archive.read(f"{INFO}/METADATA").decode())
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel without links."""
     return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
 
 
@@ -57,6 +66,62 @@ def test_two_builds_in_different_folders_at_different_times_are_the_same_bytes(
     second = build_wheel(tmp_path, tmp_path / "dist")
     assert second.name == wheel.name
     assert sha256(second.read_bytes()).digest() == sha256(wheel.read_bytes()).digest()
+
+
+def test_the_links_of_the_wheel_come_from_the_address_of_the_repository(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, ADDRESS)
+    first = build_wheel(ROOT, tmp_path / "first")
+    second = build_wheel(ROOT, tmp_path / "second")
+    assert "no links" not in capsys.readouterr().err
+    assert sha256(first.read_bytes()).digest() == sha256(second.read_bytes()).digest()
+    assert read_metadata(first).get_all("Project-URL") == [
+        f"Source, {ADDRESS}",
+        f"Documentation, {ADDRESS}/tree/HEAD/docs",
+        f"Changelog, {ADDRESS}/blob/HEAD/CHANGELOG.md",
+        f"Issues, {ADDRESS}/issues",
+    ]
+    linked = set(read_metadata(first).items())
+    assert {name for name, _ in linked ^ set(read_metadata(wheel).items())} == {"Project-URL"}
+    for path in ("docs", "CHANGELOG.md"):
+        assert (ROOT / path).exists()
+
+
+def test_a_wheel_without_an_address_has_no_links_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wheel: Path
+) -> None:
+    metadata = read_metadata(wheel)
+    assert (metadata.get_all("Project-URL"), metadata.get_all("Dynamic")) == (None, None)
+    hook = runpy.run_path(str(ROOT / "hatch_build.py"))["ProjectUrls"](str(ROOT), {})
+    monkeypatch.setenv(VARIABLE, "")
+    hook.update({})
+    said = capsys.readouterr().err
+    assert said == "No address of the project is given: the wheel has no links.\n"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://git.example.org/team/streamflow",
+        "git@git.example.org:team/streamflow.git",
+        f"{ADDRESS}.git",
+        f"{ADDRESS}/",
+        f"{ADDRESS}?tab=readme",
+        f"{ADDRESS} ",
+        f"{ADDRESS}\nClassifier: Private :: Do Not Upload",
+        "https://name:secret@git.example.org/team/streamflow",
+        "https://localhost/team/streamflow",
+        "https://git.example.org",
+    ],
+)
+def test_an_address_that_is_no_repository_on_the_web_is_refused(
+    address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(VARIABLE, address)
+    with pytest.raises(ValueError, match="is not the address of a repository"):
+        build_wheel(ROOT, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_wheel_has_a_list_of_the_software_in_it_and_the_licences(wheel: Path) -> None:
@@ -102,8 +167,8 @@ def test_the_changelog_has_the_version_with_its_day() -> None:
 
 
 def test_the_wheel_says_its_name_its_version_and_its_extras(wheel: Path) -> None:
+    metadata = read_metadata(wheel)
     with ZipFile(wheel) as archive:
-        metadata = HeaderParser().parsestr(archive.read(f"{INFO}/METADATA").decode())
         commands = archive.read(f"{INFO}/entry_points.txt").decode()
     assert (metadata["Name"], metadata["Version"]) == (DISTRIBUTION, streamflow.__version__)
     assert set(metadata.get_all("Provides-Extra") or ()) == {*EXTRAS, "all"}

@@ -30,6 +30,7 @@ FENCE = re.compile(r"^ *```(\w*)$")
 COMMENT = re.compile(r"^ *<!-- *(.*?) *-->$")
 RUN_BEFORE = "run before: "
 NOT_RUN = "not run: "
+RUN_IN = "run in: "
 REAL_MONTHS = "data: real months"
 
 CUT = "…"
@@ -73,6 +74,7 @@ class Block:
     run_before: tuple[str, ...] = ()
     is_real: bool = False
     why_not_run: str = ""
+    state: str = ""  # in which tests/integration/test_page_blocks.py runs it
 
 
 @dataclass
@@ -116,6 +118,7 @@ def _read_until_fence(lines: Iterator[tuple[int, str]]) -> list[tuple[int, str]]
 
 
 def _block(number: int, body: list[tuple[int, str]], comments: list[str]) -> Block:
+    states = [comment.removeprefix(RUN_IN) for comment in comments if comment.startswith(RUN_IN)]
     reasons = [comment.partition(NOT_RUN)[2] for comment in comments if NOT_RUN in comment]
     return Block(
         line_number=number,
@@ -127,6 +130,7 @@ def _block(number: int, body: list[tuple[int, str]], comments: list[str]) -> Blo
         ),
         is_real=any(comment.startswith(REAL_MONTHS) for comment in comments),
         why_not_run=" ".join(reasons),
+        state=" ".join(states),
     )
 
 

@@ -189,7 +189,7 @@ def write_german(folder: Path, rows: int = 2_000) -> list[Path]:
     sales = fee * random.integers(1, 60, rows)
     since = random.integers(0, 2_000, rows)
     left = leave(random, fee / 25 - since / 500, 0.22)
-    days = np.datetime64("2024-01-31") - since
+    days = np.datetime64("2024-01-31") - since.astype("timedelta64[D]")
     columns: Columns = {
         "Kundennr": [f"K-{number:05d}" for number in random.permutation(rows)],
         "Straße": [f"Mühlweg {number}" for number in random.integers(1, 400, rows)],

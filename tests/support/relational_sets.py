@@ -13,15 +13,19 @@ from support.public_sets import Columns, leave, write_csv
 DROP = np.datetime64("2024-01-31")
 
 
+def days_before_drop(days: np.ndarray) -> np.ndarray:
+    return DROP - days.astype("timedelta64[D]")
+
+
 def write_sheet(folder: Path, rows: int = 1_500) -> list[Path]:
     """An Excel file: a title above the header, typed cells, and a date of leaving as the label."""
     import openpyxl
 
     random = np.random.default_rng(8)
-    joined = DROP - random.integers(60, 1_500, rows)
+    joined = days_before_drop(random.integers(60, 1_500, rows))
     visits = random.poisson(random.gamma(2, 3, rows))
     left = leave(random, -0.4 * visits, 0.25)
-    left_on = DROP - random.integers(0, 30, rows)
+    left_on = days_before_drop(random.integers(0, 30, rows))
     workbook = openpyxl.Workbook()
     sheet = workbook.active
     assert sheet is not None
@@ -58,7 +62,7 @@ def write_parquet_folder(folder: Path, rows: int = 2_000) -> list[Path]:
             key,
             pl.Series("tenure_months", tenure.astype(np.int32)),
             pl.Series("segment", random.choice(["home", "office"], rows)).cast(pl.Categorical),
-            pl.Series("signed_on", DROP - tenure * 30).cast(pl.Date),
+            pl.Series("signed_on", days_before_drop(tenure * 30)).cast(pl.Date),
         ]
     ).write_parquet(folder / "customers.parquet")
     pl.DataFrame(
@@ -100,7 +104,7 @@ def write_relational(folder: Path, rows: int = 1_500) -> list[Path]:
 def _draw_events(random: np.random.Generator, ids: list[str], counts: np.ndarray) -> Columns:
     """Draw when the events of each customer happened, in the 90 days before the drop."""
     seconds = random.integers(1, 90 * 86_400, counts.sum())
-    instants = np.datetime64("2024-01-31T00:00:00") - seconds
+    instants = np.datetime64("2024-01-31T00:00:00") - seconds.astype("timedelta64[s]")
     return {"customer_id": np.repeat(ids, counts), "happened_at": [f"{i}Z" for i in instants]}
 
 
@@ -132,11 +136,11 @@ def write_kkbox(folder: Path, rows: int = 2_000) -> list[Path]:
             "bd": np.where(random.random(rows) < 0.6, 0, random.integers(14, 70, rows)),
             "gender": gender,
             "registered_via": random.choice([3, 4, 7, 9, 13], rows),
-            "registration_init_time": _digits(DROP - random.integers(100, 4_000, rows)),
+            "registration_init_time": _digits(days_before_drop(random.integers(100, 4_000, rows))),
         },
     )
     paid = np.repeat(np.arange(rows), random.integers(1, 5, rows))
-    paid_on = DROP - random.integers(0, 120, len(paid))
+    paid_on = days_before_drop(random.integers(0, 120, len(paid)))
     price = random.choice([99, 149, 180], len(paid))
     write_csv(
         folder / "transactions.csv",
@@ -148,14 +152,14 @@ def write_kkbox(folder: Path, rows: int = 2_000) -> list[Path]:
             "actual_amount_paid": price,
             "is_auto_renew": renews[paid].astype(int),
             "transaction_date": _digits(paid_on),
-            "membership_expire_date": _digits(paid_on + 30),
+            "membership_expire_date": _digits(paid_on + np.timedelta64(30, "D")),
             "is_cancel": (random.random(len(paid)) < 0.03).astype(int),
         },
     )
     heard = np.repeat(np.arange(rows), random.poisson(habit) + 1)
     logs: Columns = {
         "msno": np.array(keys)[heard],
-        "date": _digits(DROP - random.integers(0, 60, len(heard))),
+        "date": _digits(days_before_drop(random.integers(0, 60, len(heard)))),
     }
     logs |= {f"num_{share}": random.poisson(4, len(heard)) for share in (25, 50, 75, 985, 100)}
     logs |= {

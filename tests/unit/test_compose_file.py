@@ -50,26 +50,49 @@ def test_the_image_says_what_it_is() -> None:
     assert labels["licenses"] == project["license"]
 
 
-def test_each_image_is_a_variable_that_can_have_a_digest() -> None:
-    tool = runpy.run_path(str(ROOT / "tools/pin_images.py"))
-    images = tool["list_images"]((ROOT / "compose.yaml").read_text())
-    named = {service["image"] for service in read_services().values()}
-    assert named == {
+PINNED = re.compile(r"[a-z][a-z0-9./-]*:v?\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}")
+
+
+def read_defaults() -> dict[str, str]:
+    """Return the variable of each base image -> its default in compose.yaml."""
+    text = (ROOT / "compose.yaml").read_text()
+    return dict(re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", text))
+
+
+def test_each_image_has_an_exact_tag_and_a_digest() -> None:
+    defaults = read_defaults()
+    assert [name for name, image in defaults.items() if not PINNED.fullmatch(image)] == []
+    services = {service["image"] for service in read_services().values()}
+    assert services == {
         "streamflow:${IMAGE_TAG:-local}",
-        *(f"${{{name}:-{tag}}}" for name, tag in images.items() if name != "PYTHON_IMAGE"),
+        *(f"${{{name}:-{image}}}" for name, image in defaults.items() if name != "PYTHON_IMAGE"),
     }
+    templates = ROOT / "deploy/helm/streamflow/templates"
+    texts = [path.read_text() for path in templates.iterdir()]
+    images = [image for text in texts for image in re.findall(r"^ +image: (.*)$", text, re.M)]
+    assert set(images) == {'{{ include "streamflow.image" .root | quote }}'}
+
+
+@pytest.mark.parametrize(
+    "image", ["postgres:16", "postgres:16.15", f"postgres@sha256:{64 * 'a'}", "a:1.2@sha256:aa"]
+)
+def test_an_image_without_an_exact_tag_or_a_digest_is_refused(image: str) -> None:
+    assert not PINNED.fullmatch(image)
+
+
+def test_the_files_that_repeat_an_image_have_the_one_of_compose() -> None:
+    defaults = read_defaults()
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert dockerfile.startswith("# ")
     assert re.findall(r"^(?:ARG|FROM) (.*)$", dockerfile, flags=re.MULTILINE) == [
-        f"PYTHON_IMAGE={images['PYTHON_IMAGE']}",
+        f"PYTHON_IMAGE={defaults['PYTHON_IMAGE']}",
         "${PYTHON_IMAGE} AS build",
         "${PYTHON_IMAGE}",
     ]
     examples = (ROOT / ".env.example").read_text().splitlines()
-    assert {f"#{name}={tag}" for name, tag in images.items()} <= set(examples)
+    assert {f"#{name}={image}" for name, image in defaults.items()} <= set(examples)
 
 
-def test_digests_take_the_place_of_those_in_the_settings(
+def test_new_digests_are_written_into_all_three_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With a program in the place of Docker."""
@@ -79,11 +102,25 @@ def test_digests_take_the_place_of_those_in_the_settings(
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     tool = runpy.run_path(str(ROOT / "tools/pin_images.py"))
-    pins = {"A_IMAGE": f"a:1@{tool['read_digest']('a:1')}"}
-    before = "#A_IMAGE=a:1\nA_IMAGE=a:1@sha256:old\nAPI_PORT=1\n"
-    expected = f"#A_IMAGE=a:1\nAPI_PORT=1\nA_IMAGE=a:1@{digest}\n"
-    assert tool["pin"](before, pins) == expected
-    assert tool["pin"](expected, pins) == expected
+    texts = {}
+    for file in tool["FILES"]:
+        texts[file] = (ROOT / file).read_text()
+        (tmp_path / file).write_text(texts[file])
+    tool["main"].__globals__["ROOT"] = tmp_path
+    assert tool["main"]() == 0
+    old_digest = re.compile("sha256:[0-9a-f]{64}")
+    for file, text in texts.items():
+        assert (tmp_path / file).read_text() == old_digest.sub(digest, text)
+        assert digest in (tmp_path / file).read_text()
+
+
+def test_an_answer_that_is_no_digest_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    docker = tmp_path / "docker"
     docker.write_text("#!/bin/sh\necho latest\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    tool = runpy.run_path(str(ROOT / "tools/pin_images.py"))
     with pytest.raises(ValueError, match="in place of a digest"):
         tool["read_digest"]("a:1")

@@ -11,11 +11,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # A Python that makes environments as `venv` does, and notes each call.
+# With `-c` it is asked for its version, and notes nothing.
 BASE_PYTHON = """#!/bin/sh
+test "$1" != "-c" || { echo 3.11; exit; }
 echo "base $*" >> calls
 test "$1 $2" = "-m venv" || exit 0
 mkdir -p .venv/bin
-printf '#!/bin/sh\\necho "own $*" >> calls\\n' | tee .venv/bin/python > .venv/bin/uv
+printf '#!/bin/sh\\ntest "$1" != "-c" || { echo 3.11; exit; }\\n' > .venv/bin/python
+printf 'echo "own $*" >> calls\\n' >> .venv/bin/python
+cp .venv/bin/python .venv/bin/uv
 chmod +x .venv/bin/python .venv/bin/uv
 """
 # The Python of an environment in which pip is not installed yet.
@@ -76,3 +80,10 @@ def test_an_environment_is_kept_and_a_second_setup_does_nothing(clone: Path) -> 
     calls = make_setup(clone)
     assert not [call for call in calls if call.startswith("base -m venv")]
     assert [call for call in calls if call.startswith("own pip sync")]
+
+
+def test_an_environment_of_a_different_python_than_the_named_one_is_made_anew(clone: Path) -> None:
+    make_setup(clone)
+    newer = BASE_PYTHON.replace("echo 3.11; exit", "echo 3.13; exit", 1)
+    write_command(clone / "base-python", newer)
+    assert "base -m venv --clear .venv" in make_setup(clone)

@@ -28,12 +28,12 @@ def signup_dates(as_of: date, months_active: Integers, fraction: Floats) -> NDAr
     >>> dates.astype(str).tolist()
     ['2024-03-31', '2024-02-29']
     """
-    month = np.datetime64(as_of, "M") - months_active
+    month = np.datetime64(as_of, "M") - months_active.astype("timedelta64[M]")
     first_day = month.astype("datetime64[D]")
-    first_day_of_next = (month + 1).astype("datetime64[D]")
+    first_day_of_next = (month + np.timedelta64(1, "M")).astype("datetime64[D]")
     days_in_month = (first_day_of_next - first_day).astype(np.int64)
-    day_number = np.floor(fraction * days_in_month).astype(np.int64)
-    return np.asarray(first_day + day_number)
+    days_later = np.floor(fraction * days_in_month).astype("timedelta64[D]")
+    return np.asarray(first_day + days_later)
 
 
 def profiles(
