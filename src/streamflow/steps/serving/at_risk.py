@@ -169,9 +169,9 @@ def _require_loaded_segments(
     tables: Iterable[str],
 ) -> None:
     """Raise NothingScored when the segments of the users lie in the lake only."""
-    unloaded = lake_revisions.unloaded_revisions(platform.connection)
-    if not unloaded:
+    if not drop.is_in_lake:
         return
+    unloaded = lake_revisions.unloaded_revisions(platform.connection)
     newest = frozen.revisions(
         platform.connection, known_at=drop.known_at, first=drop.as_of, last=drop.as_of
     )
