@@ -22,13 +22,14 @@ from support.spark_servers import sail_server
 from support.states import TWO_MONTHS, in_state
 
 from streamflow.errors import EngineFailed, EngineUnavailable
-from streamflow.platform import Platform
+from streamflow.platform import Platform, open_platform
 from streamflow.spark.session import SparkEngine, open_engine
 from streamflow.steps.data.forget import forget
 from streamflow.steps.serving import engine_answers
 from streamflow.steps.serving import score as score_step
 from streamflow.steps.serving.score_task import plan_scoring
 from streamflow.steps.training.training_set import training_set
+from streamflow.steps.upkeep.move_to_lake import move_to_lake
 from streamflow.steps.versions.rebuilt_training_set import rebuild_training_set
 from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.warehouse import frozen
@@ -171,3 +172,37 @@ def test_without_its_server_a_step_ends_and_computes_nothing_locally(local: Plat
     with pytest.raises(EngineUnavailable, match=r"127\.0\.0\.1:1") as refused:
         training_set(absent, JANUARY)
     assert "Nothing was changed." in str(refused.value)
+
+
+def test_a_command_opens_one_session_and_sends_each_revision_once(
+    local: Platform, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, sent = [], []
+
+    def open_session(remote: str) -> SparkEngine:
+        opened.append(open_engine(remote))
+        return opened[-1]
+
+    send = SparkEngine.send
+    monkeypatch.setattr("streamflow.spark.session.open_engine", open_session)
+    monkeypatch.setattr(
+        SparkEngine, "send", lambda self, rows: sent.append(rows) or send(self, rows)
+    )
+    with open_platform(on_engine(local, engine).settings) as platform:
+        first = training_set(platform, JANUARY)
+        after_first = len(sent)
+        assert training_set(platform, JANUARY).digest == first.digest
+        assert (len(opened), len(sent)) == (1, after_first + 1), "the keys alone are sent again"
+    with pytest.raises(EngineFailed, match="session|stopped|closed"):
+        opened[0].query("SELECT 1")
+
+
+def test_the_engine_and_the_lake_together_give_the_digest_of_neither(
+    local: Platform, engine: str, tmp_path: Path
+) -> None:
+    expected = training_set(local, FEBRUARY, months=2).digest
+    settings = on_engine(local, engine).settings.with_values({"lake": str(tmp_path / "lake")})
+    with open_platform(settings) as platform:
+        assert move_to_lake(platform).revisions > 0
+    with open_platform(settings) as platform:
+        assert training_set(platform, FEBRUARY, months=2).digest == expected

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamflow.errors import LakeUnavailable, SnapshotDamaged
-from streamflow.lake.revision_name import StoredRevision
+from streamflow.lake.revision_name import MAIN, StoredRevision
 from streamflow.lake.snapshot_files import list_files
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 NAMESPACE = "streamflow"
+# With the name of a table: the property of the namespace that has the folder of the table.
+LOCATION_OF = "streamflow.location-of-"
 BATCH_ROWS = 65_536
 # No bounds of columns stand beside the files: they would repeat keys of users in each manifest.
 TABLE_PROPERTIES = {
@@ -75,6 +77,9 @@ class Lake:
         """
         with translate_errors(f"the table {revision.table} of the lake"):
             table = self._open_for_writing(revision)
+            if MAIN not in table.metadata.refs:
+                # Iceberg wants the first snapshot on the branch main.
+                table.append(revision.schema.empty_table())
             branch = f"writing-{uuid4().hex}"
             cast = (batch.select(revision.schema.names) for batch in batches)
             reader = pa.RecordBatchReader.from_batches(revision.schema, cast)
@@ -99,17 +104,31 @@ class Lake:
                 with table.update_schema() as update:
                     update.union_by_name(revision.schema)
             return table
+        return self._create_table(revision)
+
+    def _create_table(self, revision: StoredRevision) -> Table:
         self._catalog.create_namespace_if_not_exists(NAMESPACE)
-        # A different installation may use the same place: each table gets a folder of its own.
-        table = self._catalog.create_table(
-            name,
+        return self._catalog.create_table(
+            (NAMESPACE, revision.table),
             revision.schema,
-            location=f"{self.location.rstrip('/')}/{revision.table}-{uuid4().hex[:12]}",
+            location=self._choose_location(revision.table),
             properties=TABLE_PROPERTIES,
         )
-        # Iceberg wants the first snapshot on the branch main.
-        table.append(revision.schema.empty_table())
-        return table
+
+    def _choose_location(self, table: str) -> str:
+        """Choose the folder of a new table, and record it before anything lies there.
+
+        If this command ends before the table is made, the next one makes it in the same folder.
+        A different installation may use the same lake: each table gets a folder of its own.
+        """
+        name = f"{LOCATION_OF}{table}"
+        lake = f"{self.location.rstrip('/')}/"
+        recorded = str(self._catalog.load_namespace_properties(NAMESPACE).get(name, ""))
+        if recorded.startswith(lake):
+            return recorded
+        location = f"{lake}{table}-{uuid4().hex[:12]}"
+        self._catalog.update_namespace_properties(NAMESPACE, updates={name: location})
+        return location
 
     def _load_table(self, table: str) -> Table:
         """Read the newest state of an Iceberg table, and keep it for the next reader."""

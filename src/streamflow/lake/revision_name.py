@@ -7,6 +7,8 @@ from datetime import datetime
 
 import pyarrow as pa
 
+MAIN = "main"  # the branch that is empty on purpose
+
 
 def tag_of(as_of: datetime, revision: int) -> str:
     """Return the name of the Iceberg tag of a revision.

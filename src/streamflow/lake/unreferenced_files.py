@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 import pyarrow.fs as pafs
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
+from streamflow.lake.revision_name import MAIN
 from streamflow.lake.snapshot_files import list_files
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
-
-MAIN = "main"
-# Metadata files hold no rows and no keys. PyIceberg removes the old ones.
-METADATA_END = ".metadata.json"
 
 
 def find_unreferenced(table: Table, snapshots: Mapping[int, str]) -> list[str]:
@@ -28,7 +25,7 @@ def find_unreferenced(table: Table, snapshots: Mapping[int, str]) -> list[str]:
     Raises:
         SnapshotDamaged: a snapshot to keep is not there. Nothing is known about the files then.
     """
-    needed = set()
+    needed = {_last_part(path) for path in _list_metadata_files(table)}
     for snapshot_id in [*snapshots, *_find_main(table)]:
         needed |= {_last_part(path) for path in list_files(table, snapshot_id)}
         snapshot = table.snapshot_by_id(snapshot_id)
@@ -80,17 +77,23 @@ def _set_tags(table: Table, snapshots: Mapping[int, str]) -> None:
         update.commit()
 
 
+def _list_metadata_files(table: Table) -> list[str]:
+    """Return the addresses of the newest metadata file and of the former ones that it names.
+
+    A command that ends before the commit of the catalog leaves a file that none names.
+    """
+    return [table.metadata_location, *(log.metadata_file for log in table.metadata.metadata_log)]
+
+
 def _list_stored_files(table: Table) -> list[str]:
-    """Return the addresses of the data files and the manifests that lie in a table's folder."""
+    """Return the addresses of the files that lie in a table's folder."""
     file_io = table.io
     assert isinstance(file_io, PyArrowFileIO)
     scheme, host, path = file_io.parse_location(table.location())
     file_system = file_io.fs_by_scheme(scheme, host)
     selector = pafs.FileSelector(path, recursive=True)
     return [
-        f"{scheme}://{info.path}"
-        for info in file_system.get_file_info(selector)
-        if info.is_file and not info.path.endswith(METADATA_END)
+        f"{scheme}://{info.path}" for info in file_system.get_file_info(selector) if info.is_file
     ]
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from streamflow.features.repository import FeatureRepository
     from streamflow.lake.iceberg_tables import Lake
     from streamflow.models.registry import Registry
+    from streamflow.spark.session import SparkEngine
 
 ARTIFACTS = "artifacts"  # the folder of the artifacts, below the state folder
 
@@ -76,6 +77,8 @@ class Platform:
     _connections: list[psycopg.Connection] = field(repr=False, default_factory=list)
     # What is called before the platform is closed, by name.
     _last_calls: dict[str, Callable[[], None]] = field(repr=False, default_factory=dict)
+    # The open sessions with Spark Connect servers, by address.
+    _engines: dict[str, SparkEngine] = field(repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fill in the defaults of settings that depend on the catalog."""
@@ -206,6 +209,22 @@ class Platform:
         )
         self._closing.callback(lake.close)
         return lake
+
+    def engine(self, remote: str) -> SparkEngine:
+        """Return the session with a Spark Connect server. It is open until the platform is closed.
+
+        Raises:
+            PackagesMissing: the extra `spark` is not installed.
+            EngineUnavailable: the server does not answer or refuses.
+        """
+        if remote not in self._engines:
+            from streamflow.spark.session import open_engine
+
+            engine = open_engine(remote)
+            self._closing.callback(engine.close)
+            self._engines[remote] = engine
+            self.notify(f"using the engine Spark {engine.version} at {engine.address}")
+        return self._engines[remote]
 
     @property
     def environment(self) -> dict[str, str]:

@@ -25,6 +25,8 @@ from streamflow.spark.session import SparkEngine
 DropRevision = tuple[datetime, int]  # as_of and number of a revision of a known table
 # Called with a table, columns and a revision; returns its rows with at least these columns.
 ReadRevision = Callable[[str, list[str], DropRevision], pl.DataFrame]
+# Table, columns and revision of rows that were sent -> the table that they are on the server.
+SentTables = dict[tuple[str, tuple[str, ...], DropRevision], str]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ROW = "r"  # the position of an entity
@@ -53,11 +55,25 @@ class PointInTimeJoin:
     Each revision is sent to the engine once, however many joins read it.
     """
 
-    def __init__(self, engine: SparkEngine, key: str, read_revision: ReadRevision) -> None:
+    def __init__(
+        self,
+        engine: SparkEngine,
+        key: str,
+        read_revision: ReadRevision,
+        sent_tables: SentTables | None = None,
+    ) -> None:
+        """Prepare it; nothing is sent yet.
+
+        Args:
+            engine: the session.
+            key: the name of the key.
+            read_revision: reads the rows to send.
+            sent_tables: what other joins of the session have sent of the same installation.
+        """
         self._engine = engine
         self._key = key
         self._read_revision = read_revision
-        self._sent: dict[tuple[str, tuple[str, ...], DropRevision], str] = {}
+        self._sent_tables: SentTables = {} if sent_tables is None else sent_tables
 
     def join(self, keys: pl.Series, views: Sequence[JoinedView]) -> pl.DataFrame:
         """Return the features of each key: the newest row of each view, (n, features).
@@ -112,13 +128,13 @@ class PointInTimeJoin:
         """Send the rows of a revision if they are not sent yet; return their table."""
         features = list(view.features)
         identity = (view.table, tuple(features), revision)
-        if identity not in self._sent:
+        if identity not in self._sent_tables:
             rows = self._read_revision(view.table, [self._key, *features], revision)
             columns = [pl.col(self._key).alias(KEY)]
             for number, name in enumerate(features):
                 columns.append(pl.col(name).alias(_sent_column(number)))
-            self._sent[identity] = self._engine.send(rows.select(columns))
-        return self._sent[identity]
+            self._sent_tables[identity] = self._engine.send(rows.select(columns))
+        return self._sent_tables[identity]
 
     def _send_no_rows(self, view: JoinedView, key_type: Any) -> str:
         """Return the query of a view that has no revision: no row, with the right types."""

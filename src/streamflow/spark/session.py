@@ -9,7 +9,7 @@ import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -37,11 +37,13 @@ class SparkEngine:
     Attributes:
         address: host and port of the server, without a token.
         version: the version of Spark that the server speaks.
+        sent_tables: which revisions were sent, for all joins of this session.
     """
 
     def __init__(self, session: SparkSession, address: str, version: str) -> None:
         self.address = address
         self.version = version
+        self.sent_tables: dict[Any, str] = {}
         self._session = session
         self._table_count = 0
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from streamflow.platform import Platform
@@ -12,9 +10,10 @@ if TYPE_CHECKING:
     from streamflow.spark.session import SparkEngine
 
 
-@contextmanager
-def open_step_engine(platform: Platform) -> Iterator[SparkEngine | None]:
-    """Open the engine of the settings for one step; None where the step computes itself.
+def open_step_engine(platform: Platform) -> SparkEngine | None:
+    """Return the engine of the settings; None where the step computes itself.
+
+    All steps of a command use one session.
 
     Raises:
         PackagesMissing: the extra `spark` is not installed.
@@ -22,10 +21,5 @@ def open_step_engine(platform: Platform) -> Iterator[SparkEngine | None]:
     """
     remote = platform.settings.spark_remote
     if platform.settings.engine == "local" or remote is None:
-        yield None
-        return
-    from streamflow.spark.session import open_engine
-
-    with closing(open_engine(remote.get_secret_value())) as engine:
-        platform.notify(f"using the engine Spark {engine.version} at {engine.address}")
-        yield engine
+        return None
+    return platform.engine(remote.get_secret_value())

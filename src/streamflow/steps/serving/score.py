@@ -119,10 +119,8 @@ def _score_all(
     chunk_size: int,
 ) -> ScoreRun:
     """Score in one transaction; meanwhile hold the rows against the digests of their revisions."""
-    with (
-        open_step_engine(platform) as engine,
-        scores.write_run(platform.connection, platform.address) as writing,
-    ):
+    engine = open_step_engine(platform)
+    with scores.write_run(platform.connection, platform.address) as writing:
         with held_against_digests(platform, task.revisions, state=NOTHING_WRITTEN):
             answers = _answer_chunks(platform, task, chunk_size, engine)
             counts, digest = _write_answers(platform, task, writing, answers)

@@ -5,8 +5,7 @@ Each way gives the same values. The engine joins the revisions that PostgreSQL h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,19 +32,17 @@ ReadRows = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]
 ReadMonth = Callable[[pl.DataFrame, TrainingDrops, tuple[Source, ...]], pl.DataFrame]
 
 
-@contextmanager
-def open_month_reader(platform: Platform) -> Iterator[ReadMonth]:
-    """Yield what reads the features of one month after another, on the engine of the settings.
+def open_month_reader(platform: Platform) -> ReadMonth:
+    """Return what reads the features of one month after another, on the engine of the settings.
 
     Raises:
         EngineUnavailable: the engine does not answer or refuses.
     """
-    with open_step_engine(platform) as engine:
-        if engine is None:
-            yield partial(_read_month_by_feast, platform)
-            return
-        join = start_join(engine, platform.catalog, frozen_reader(platform))
-        yield partial(_read_month_on_engine, platform.catalog, join)
+    engine = open_step_engine(platform)
+    if engine is None:
+        return partial(_read_month_by_feast, platform)
+    join = start_join(engine, platform.catalog, frozen_reader(platform))
+    return partial(_read_month_on_engine, platform.catalog, join)
 
 
 def _read_month_by_feast(
@@ -88,11 +85,11 @@ def join_features(
     They are joined on the engine of the settings. The local join is that of Feast's offline store.
     """
     catalog = platform.catalog
-    with open_step_engine(platform) as engine:
-        if engine is None:
-            return _join_locally(catalog, read_rows, keys, as_of, sources)
-        join = start_join(engine, catalog, read_rows)
-        return join.join(keys[catalog.entity.key], list_joined_views(catalog, sources, as_of))
+    engine = open_step_engine(platform)
+    if engine is None:
+        return _join_locally(catalog, read_rows, keys, as_of, sources)
+    join = start_join(engine, catalog, read_rows)
+    return join.join(keys[catalog.entity.key], list_joined_views(catalog, sources, as_of))
 
 
 def _join_locally(
@@ -145,6 +142,7 @@ def start_join(engine: SparkEngine, catalog: Catalog, read_rows: ReadRows) -> Po
         engine,
         catalog.entity.key,
         lambda table, columns, revision: read_rows(table, columns, [revision]),
+        engine.sent_tables,
     )
 
 

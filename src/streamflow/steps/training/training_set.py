@@ -95,10 +95,8 @@ def _read_months(platform: Platform, months: Sequence[_Month]) -> TrainingSet:
     What is read is held against the digests of its revisions.
     """
     sources = {source.revision_key: source for month in months for source in month.sources}
-    with (
-        open_month_reader(platform) as read_month,
-        held_against_digests(platform, sources.values(), state="No training set was made."),
-    ):
+    read_month = open_month_reader(platform)
+    with held_against_digests(platform, sources.values(), state="No training set was made."):
         *earlier, newest = [_assemble_known_rows(platform, month, read_month) for month in months]
     return replace(newest, earlier=tuple(earlier))
 
