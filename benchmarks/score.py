@@ -144,7 +144,7 @@ def _bare(platform: Platform) -> tuple[Times, Times, float]:
     from streamflow.database.known_at import current_known_at
     from streamflow.models.portable import forest
     from streamflow.steps.stages.transitions import version_in_stage
-    from streamflow.steps.training.training_set import read_features
+    from streamflow.steps.training.feature_reading import read_features
     from streamflow.steps.versions.registered_version import load_answering
     from streamflow.warehouse import frozen
 

@@ -107,8 +107,8 @@ class VoteParts:
     def _plan_part(self, number: int) -> Votes:
         """Return the trees of a part. They are planned when its first rows come."""
         if number not in self._votes:
-            part = make_part(self._trees, self._cuts, number)
-            self._votes[number] = Votes(part, TREES_PER_COUNT_OF_PART)
+            trees = make_part(self._trees, self._cuts, number)
+            self._votes[number] = Votes(trees, TREES_PER_COUNT_OF_PART)
         return self._votes[number]
 
 

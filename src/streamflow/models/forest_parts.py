@@ -83,14 +83,15 @@ def whole_forest(forest: Forest) -> Trees:
 
 def choose_cuts(trees: Trees) -> list[Cut]:
     """Choose the cuts that leave the fewest nodes in the parts, one after another."""
-    parts = [_copy_first_trees(trees)]
-    candidates = _list_candidates(parts[0])
+    few_trees = _copy_first_trees(trees)
+    candidates = _list_candidates(few_trees)
+    divided = [few_trees]
     chosen: list[Cut] = []
     while candidates and len(chosen) < CUTS:
-        best = min(candidates, key=lambda cut: _estimate_work(parts, cut))
+        best = min(candidates, key=lambda cut: _estimate_work(_divide(divided, cut)))
         chosen.append(best)
         candidates.remove(best)
-        parts = [part.limit_to(best, is_above=above) for part in parts for above in (False, True)]
+        divided = _divide(divided, best)
     return chosen
 
 
@@ -134,11 +135,20 @@ def _list_candidates(trees: Trees) -> list[Cut]:
     return candidates
 
 
-def _estimate_work(parts: Sequence[Trees], cut: Cut) -> int:
-    """Estimate the work that is left if all parts are divided at a cut.
+def _divide(divided: Sequence[Trees], cut: Cut) -> list[Trees]:
+    """Divide each part of some trees into the rows below a cut, and those above it."""
+    halves = []
+    for trees in divided:
+        halves.append(trees.limit_to(cut, is_above=False))
+        halves.append(trees.limit_to(cut, is_above=True))
+    return halves
+
+
+def _estimate_work(divided: Sequence[Trees]) -> int:
+    """Estimate the work for all rows.
 
     Each row of a part takes the time of its nodes. A part with more nodes has more rows, because it
     has learned from more rows.
     """
-    halves = [part.limit_to(cut, is_above=above) for part in parts for above in (False, True)]
-    return sum(half.count_nodes() ** 2 for half in halves)
+    node_counts = [trees.count_nodes() for trees in divided]
+    return sum(count * count for count in node_counts)
