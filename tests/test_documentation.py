@@ -12,7 +12,7 @@ with a fresh installation, and compares the output line by line. The rules for a
   and later, ports, seconds, megabytes, `age_days`.
 - `<!-- not run: REASON -->` above a block: it is shown and not run.
 - `<!-- run in: STATE -->` above a block: tests/integration/test_page_blocks.py runs it in a
-  prepared installation, whose numbers are different from those of the page.
+  prepared installation (support/page_states.py), whose numbers are not those of the page.
 - `<!-- data: real months -->` above a block: it runs in a separate folder and installation, in
   which `data` is the folder of the real months. Without that folder it is skipped.
 - `<!-- run before: COMMAND -->` above a block, once for each command: the command runs before the

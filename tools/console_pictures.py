@@ -2,7 +2,7 @@
 
 Run it as `python tools/console_pictures.py HOME`, with Chromium and Playwright installed. HOME is a
 state folder of simulated data, because a picture shows users. It needs a scored drop, a version in
-Production, a newer version, and a report of `monitor`.
+Production, a newer version, a report of `monitor`, and a running API that has answered requests.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from streamflow.console.pages import user_address
 from streamflow.console.state import ConsoleState, open_state
 from streamflow.platform import Platform, open_platform
 from streamflow.services.processes import free_port
+from streamflow.services.surroundings import make_surroundings
 from streamflow.settings import load_settings
 from streamflow.steps.monitoring.stored_reports import list_reports
 from streamflow.steps.serving.at_risk import RiskFilter, list_at_risk
@@ -62,9 +63,10 @@ def serve(state: ConsoleState) -> Iterator[str]:
 def main(home: Path) -> None:
     """Draw a picture of each main page."""
     settings = load_settings(home=home)
+    surroundings = make_surroundings(settings, home.absolute())
     with (
         open_platform(settings, role=CONSOLE) as platform,
-        open_state(platform, None, LOG) as state,
+        open_state(platform, None, LOG, surroundings=surroundings) as state,
         serve(state) as base,
         sync_playwright() as driver,
     ):
@@ -94,6 +96,7 @@ def list_pages(platform: Platform) -> dict[str, str]:
         "promote": f"/versions/{newest}/promote",
         "production": "/production",
         "report": f"/monitoring/reports/{report}",
+        "service": "/serving",
     }
 
 

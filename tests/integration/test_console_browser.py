@@ -13,27 +13,88 @@ from typing import Any
 
 import pytest
 from conftest import Cluster
+from support.axe import find_faults
 from support.browser import CHROMIUM, chromium_of, served
+from support.chain import JANUARY
+from support.console_contents import store_report
 from support.console_pages import browsed
 from support.states import SCORED, in_state
 
+from streamflow.console import run_pages, service_pages, serving_pages
 from streamflow.console.pages import user_address
+from streamflow.core.serving.phase_times import PhaseTime
 from streamflow.platform import open_platform
 from streamflow.steps.serving.at_risk import RiskFilter, list_at_risk
+from streamflow.steps.upkeep.doctor.finding import Finding, State
 from streamflow.warehouse.roles import CONSOLE
+from streamflow.web.api_report import ApiReport, CodeCount, Reload
+from streamflow.web.flow_runs import FlowLogLine, FlowRun, FlowRunRecord
+from streamflow.web.service_condition import Condition
+from streamflow.web.surroundings import Surroundings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium here: apt-get install chromium"
 )
 SHORT_LIST = "/at-risk?s.contract_type=Two+year&moved=up"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+FINDINGS = [
+    Finding(subject="PostgreSQL", state=State.OK, text="answers"),
+    Finding(subject="model", state=State.NOTE, text="none yet"),
+    Finding(subject="disk", state=State.WRONG, text="is full", remedy="Free some space."),
+]
+FLOW_RUN = FlowRun(
+    id="0199a1b2-0000-7000-8000-000000000001",
+    flow="monthly",
+    name="bold-owl",
+    state="Failed",
+    message="it failed",
+    started_at=JANUARY,
+    ended_at=None,
+    seconds=61.25,
+)
+FLOW_RUN_RECORD = FlowRunRecord(
+    run=FLOW_RUN,
+    lines=(
+        FlowLogLine(at=JANUARY, level=20, text="first"),
+        FlowLogLine(at=JANUARY, level=40, text="second"),
+    ),
+)
+API_REPORT = ApiReport(
+    address="http://127.0.0.1:8000",
+    reasons=("no version",),
+    notes=("a note",),
+    started_at=JANUARY,
+    version=1,
+    loaded_at=JANUARY,
+    waiting_ids=5,
+    pool_size=4,
+    pool_available=3,
+    pool_waiting=0,
+    predictions=7,
+    unlogged=1,
+    phases=(PhaseTime(phase="queue", count=3, mean_s=0.07, most_s=0.2),),
+    reloads=(Reload(version=8, outcome="refused", at=JANUARY),),
+    refused_reloads=2,
+    refusals=(CodeCount(code="overloaded", answers=2),),
+)
+SERVICES = (
+    Condition(
+        service="api",
+        state="starting",
+        since=JANUARY,
+        pid=7,
+        address="http://127.0.0.1:8000/docs",
+        restarts=2,
+        note="not ready",
+    ),
+)
 
 ENGINEER_PATHS = (
     "/versions",
     "/versions/1",
     "/production",
     "/production/entries/1",
+    "/production/served?instant=2099-01-01",
     "/drops",
     "/drops/2024-01-31",
     "/snapshots",
@@ -41,13 +102,31 @@ ENGINEER_PATHS = (
     "/training-sets/1",
     "/data",
     "/monitoring",
+    "/monitoring/reports/1",
+    "/monitoring/reports/1/feature?name=monthly_fee",
     "/runs",
+    f"/runs/{FLOW_RUN.id}",
     "/work",
+    "/work/reproduce?version=1",
     "/work/compare?version=1",
     "/work/export?version=1",
+    "/work/retrain",
+    "/work/score",
+    "/work/forget",
     "/upload",
+    "/versions/1/promote",
     "/production/rollback",
     "/service",
+    "/service/doctor",
+    "/serving",
+)
+# Pages that have nothing to show, or that refuse an address.
+EMPTY_PATHS = (
+    "/runs",
+    "/serving",
+    "/production/served?instant=soon",
+    "/drops?below=2000-01-01",
+    "/nothing",
 )
 
 
@@ -58,6 +137,7 @@ class Site:
     base: str
     user: str
     chromium: Any
+    surroundings: Surroundings
     requests: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
@@ -90,53 +170,48 @@ def site(
         served(console.app) as base,
         chromium_of(driver) as chromium,
     ):
+        store_report(platform)
+        console.state.find_flow_server = lambda: "http://127.0.0.1:4200/api"
         key = list_at_risk(platform, RiskFilter(limit=1)).users[0].key
-        yield Site(base=base, user=user_address(key), chromium=chromium)
+        yield Site(
+            base=base,
+            user=user_address(key),
+            chromium=chromium,
+            surroundings=console.state.surroundings,
+        )
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1280, "light")])
-def test_every_page_fits_and_axe_finds_nothing(site: Site, width: int, scheme: str) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    axe = Axe()
-    options = {"runOnly": {"type": "tag", "values": RULES}}
-    with site.page(viewport={"width": width, "height": 900}, color_scheme=scheme) as page:
-        # A short list has the same parts as a long one, and axe looks at every cell.
-        page.goto(f"{site.base}/at-risk")
-        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-        for path in [SHORT_LIST, *site.paths[1:]]:
+def test_every_page_fits_and_axe_finds_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 400 and in 1,280 px, dark and light."""
+    monkeypatch.setattr(service_pages, "doctor", lambda *_, **__: FINDINGS)
+    monkeypatch.setattr(run_pages, "list_flow_runs", lambda *_, **__: [FLOW_RUN])
+    monkeypatch.setattr(run_pages, "read_flow_run", lambda *_, **__: FLOW_RUN_RECORD)
+    faults = []
+    monkeypatch.setattr(serving_pages, "read_api_report", lambda *_: API_REPORT)
+    monkeypatch.setattr(site.surroundings, "find_api", lambda: API_REPORT.address)
+    monkeypatch.setattr(site.surroundings, "find_pages", lambda: {"mlflow": API_REPORT.address})
+    monkeypatch.setattr(site.surroundings, "list_services", lambda: SERVICES)
+    with site.page() as page:
+        # A short list has the same parts as a long one.
+        for path in [SHORT_LIST, *site.paths[1:], *ENGINEER_PATHS, *EMPTY_PATHS]:
+            if path in EMPTY_PATHS:
+                monkeypatch.setattr(run_pages, "list_flow_runs", lambda *_, **__: [])
+                monkeypatch.setattr(site.surroundings, "find_api", str)
+                monkeypatch.setattr(site.surroundings, "find_pages", dict)
+                monkeypatch.setattr(site.surroundings, "list_services", lambda: None)
             page.goto(site.base + path)
-            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            assert wide <= 0, path
-            found = axe.run(page, options=options)
-            assert found.violations_count == 0, (path, found.generate_report())
-        # The different scheme has the same structure and different colours.
-        page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
-        page.goto(site.base + SHORT_LIST)
-        contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
-        found = axe.run(page, options=contrast)
-        assert found.violations_count == 0, found.generate_report()
+            faults += find_faults(page)
+    assert not faults, "\n".join(faults)
 
 
-def test_the_pages_for_the_engineer_fit_and_axe_finds_nothing(site: Site) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    axe = Axe()
-    options = {"runOnly": {"type": "tag", "values": RULES}}
-    with site.page(viewport={"width": 400, "height": 900}, color_scheme="dark") as page:
-        for path in ENGINEER_PATHS:
-            page.goto(site.base + path)
-            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            assert wide <= 0, path
-            found = axe.run(page, options=options)
-            assert found.violations_count == 0, (path, found.generate_report())
-
-
-def test_the_pages_for_the_engineer_fit_a_wide_window_and_work_without_script(site: Site) -> None:
+def test_the_pages_for_the_engineer_fit_a_wide_window_and_work_without_script(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_pages, "doctor", lambda *_, **__: FINDINGS)
     options = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}
     with site.page(**options, java_script_enabled=False) as page:
         for path in ENGINEER_PATHS:
-            page.goto(site.base + path)
+            page.goto(site.base + path, wait_until="domcontentloaded")
             assert page.locator("h1").is_visible(), path
             width = page.locator("main").evaluate("element => element.scrollWidth")
             assert width <= 1280, path
@@ -177,6 +252,32 @@ def test_without_script_a_filter_works_too(site: Site) -> None:
         assert "s.contract_type=Two+year" in page.url
         contracts = page.locator('td[data-label="contract type"]').all_text_contents()
         assert set(contracts) == {"Two year"}
+
+
+def test_what_a_page_offers_to_read_works_by_keyboard_and_without_script(site: Site) -> None:
+    """The forms and links that change nothing: who served, reasons of today, and both files."""
+    for has_script in (True, False):
+        with site.page(java_script_enabled=has_script) as page:
+            page.goto(f"{site.base}/production")
+            if has_script:
+                page.keyboard.press("/")
+            else:
+                page.focus("#instant")
+            page.keyboard.type("2099-01-01")
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
+            assert page.get_by_text("Version 1 was in Production at 2099-01-01").is_visible()
+            page.goto(site.base + site.user)
+            page.get_by_role("link", name="Explain today's answer").click()
+            assert page.get_by_text("Today's answer of version 1 is").is_visible()
+            page.goto(f"{site.base}/portfolio")
+            page.get_by_role("link", name="contract type", exact=True).click()
+            assert "cohort=contract_type" in page.url
+            with page.expect_download() as download:
+                page.get_by_role("link", name="CSV").first.click()
+            assert download.value.suggested_filename == "trend.csv"
+            page.get_by_role("link", name="JSON").first.click()
+            assert page.url.endswith("format=json")
 
 
 def test_no_request_left_the_machine_and_no_message_came(site: Site) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from html import unescape
 from io import StringIO
@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 from conftest import Cluster
 from support.chain import JANUARY, copy_drop, load
+from support.console_contents import store_report
 from support.console_pages import STATEMENTS, Browser, browsed, text_of
 from support.states import THREE_VERSIONS, in_state
 
@@ -26,11 +27,6 @@ from streamflow.console import service_pages
 from streamflow.console.catalog_page import COLUMNS_SHOWN
 from streamflow.core.data.catalog_overview import describe_catalog
 from streamflow.core.data.difference import Difference
-from streamflow.core.data.instants import instant_of_day
-from streamflow.core.monitoring.bins import BinCounts
-from streamflow.core.monitoring.drift import FeatureDrift
-from streamflow.core.monitoring.drift_tests import Rate, TestResult
-from streamflow.core.monitoring.report import Report, ReportEvidence, to_values
 from streamflow.database import connect
 from streamflow.errors import VersionMissing
 from streamflow.platform import Platform, open_platform
@@ -52,10 +48,9 @@ from streamflow.steps.versions.reproduce import LevelVerdict, ReproduceReceipt
 from streamflow.steps.versions.reproductions import record_reproduction
 from streamflow.steps.versions.training_sets import list_training_sets, read_training_set
 from streamflow.steps.versions.version_record import list_versions, read_version
-from streamflow.warehouse import inbox, monitoring, skew
+from streamflow.warehouse import inbox, skew
 from streamflow.warehouse.frozen import all_revisions
 from streamflow.warehouse.inbox import InboxEntry
-from streamflow.warehouse.monitoring import NewReport
 from streamflow.warehouse.roles import CONSOLE
 from streamflow.web.active_keys import KeyRing
 
@@ -150,34 +145,6 @@ def prepare(platform: Platform, drops: Path, folder: Path) -> None:
         connection,
         {**counts, "unexplained": 0, "probabilities": 5, "probabilities_differ": 1},
     )
-
-
-def store_report(platform: Platform) -> None:
-    test = TestResult(method="chi-square", statistic=9.0, p=1e-9, p_adjusted=2e-9)
-    rate = Rate(reference=0.0, current=0.25, test=test)
-    bins = BinCounts(names=("a", HOSTILE), reference=(5, 5), current=(1, 9))
-    feature = FeatureDrift(
-        name="monthly_fee", psi=0.4321, distribution=test, missing=rate, unseen=None,
-        strangers=((HOSTILE, 3),), bins=bins, reasons=(f"monthly_fee: PSI 0.4321 {HOSTILE}",),
-    )  # fmt: skip
-    evidence = ReportEvidence(
-        model=platform.catalog.model, version=1, passport="p", as_of=date(2024, 1, 31),
-        reference={}, current={}, answers=(0, 0, 0), drift_psi=0.2, drift_false_discovery=0.01,
-    )  # fmt: skip
-    report = Report(
-        evidence=evidence, reference_as_of=date(2024, 1, 31), reference_rows=1000, rows=1001,
-        label_lead=0, label_as_of=None, features=(feature,), labels=None, then=None, now=None,
-        concept=None, answers=None, notes=("no labels",),
-    )  # fmt: skip
-    monitoring.store_report(
-        platform.connection,
-        NewReport(
-            as_of=instant_of_day(evidence.as_of), model=evidence.model, version=1,
-            mlflow_run_id="r", evidence_digest=evidence.digest, fires=report.fires,
-            verdict=report.verdict, reasons=report.reasons, auc=None, auc_at_training=None,
-            positive_share=None, report=to_values(report),
-        ),
-    )  # fmt: skip
 
 
 def csv_of(browser: Browser, path: str) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from support.console_pages import STATEMENTS, Browser, browsed, text_of
 
 from streamflow.api.metrics import Metrics
 from streamflow.api.reload import Readiness, ServedVersion
+from streamflow.database import connect
 from streamflow.errors import ServiceFailed
 from streamflow.platform import Platform, open_platform
 from streamflow.receipt import to_json
@@ -234,3 +235,18 @@ def test_a_person_from_elsewhere_gets_no_address_of_this_machine(platform: Platf
         assert page.status_code == 200
     links = set(re.findall(r'href="(https?://[^"]+)"', page.text))
     assert links == {f"http://{host}:4200"}
+
+
+def test_a_connection_that_postgresql_ended_is_replaced(
+    browser: Browser, platform: Platform
+) -> None:
+    assert browser.get("/drops").status_code == 200
+    ours = "FROM pg_stat_activity WHERE application_name = 'streamflow-console'"
+    with connect(platform.login, autocommit=True) as connection:
+        # The second argument waits until the process has ended.
+        ended = connection.execute(
+            f"SELECT pg_terminate_backend(pid, 10000) {ours} AND datname = current_database()"
+        ).fetchall()
+    assert set(ended) == {(True,)}
+    page = browser.get("/drops")
+    assert page.status_code == 200, text_of(page.text)

@@ -34,9 +34,7 @@ from streamflow.errors import EntityUnknown, StreamflowError
 from streamflow.platform import Platform, open_platform
 from streamflow.receipt import to_json
 from streamflow.steps.data.forget import forget
-from streamflow.steps.promotion.retrain import retrain
 from streamflow.steps.serving.score import score
-from streamflow.steps.stages.ledger import read_ledger
 from streamflow.steps.upkeep.console_actions import NewAction, list_actions
 from streamflow.steps.versions.export import export
 from streamflow.steps.versions.version_record import read_version
@@ -133,17 +131,9 @@ def test_a_drop_is_scored_once(workshop: Workshop) -> None:
         assert workshop.send(path, day=day).status_code == 422
 
 
-def test_a_retraining_is_that_of_the_step(workshop: Workshop) -> None:
-    fields = {"months": "1", "lead": "0", "why": f"more {HOSTILE}"}
-    page = workshop.wait(workshop.send("/work/retrain", **fields).headers["location"])
-    assert "<script>alert" not in page
-    again = retrain(workshop.platform)
-    assert again.decision == "skipped"
-    [action] = list_actions(workshop.platform, limit=1)
-    assert action.outcome.endswith(f": more {HOSTILE}")
-    entry = read_ledger(workshop.platform)[-1]
-    assert entry.why == f"retrain: more {HOSTILE}"
-    assert f"version {entry.to_version}" in again.why
+def test_a_retraining_with_wrong_numbers_is_not_begun(workshop: Workshop) -> None:
+    """A retraining that is begun has its test in test_console_browser_work.py."""
+    fields = {"months": "1", "lead": "0", "why": "more"}
     for wrong in ({"months": "0"}, {"lead": "-1"}, {"months": "x"}, {"months": "9" * 40}):
         assert workshop.send("/work/retrain", **{**fields, **wrong}).status_code == 422
 

@@ -45,6 +45,7 @@ CONSOLE_REQUESTS = (
     "GET /upload",
     "GET /monitoring",
     "GET /service",
+    "GET /serving",
 )
 # Commands that work with the default packages, where MLflow's tables are on the same PostgreSQL.
 SMALL_COMMANDS = (

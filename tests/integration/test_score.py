@@ -193,7 +193,8 @@ def test_what_cannot_be_scored_is_said_and_leaves_nothing(
     load(served, corrected, FEBRUARY)
 
     def interrupted(words: str) -> None:
-        raise KeyboardInterrupt(words)
+        if words.startswith("entering the run"):  # on a busy machine, progress is told before
+            raise KeyboardInterrupt(words)
 
     with pytest.raises(KeyboardInterrupt, match="entering the run"):
         score(replace(served, notify=interrupted), FEBRUARY)
@@ -218,8 +219,8 @@ def test_a_key_that_is_forgotten_while_it_is_scored_does_not_come_back(served: P
     other = next(key for key in stored(served, score(served, JANUARY))["key"] if key != KEY)
 
     def forgotten(words: str) -> None:
-        assert words.startswith("entering the run")
-        forget(served, other, why="a request")
+        if words.startswith("entering the run"):  # on a busy machine, progress is told before
+            forget(served, other, why="a request")
 
     with pytest.raises(
         SnapshotMissing, match="was changed by 'forget' or 'prune' while it was read"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Cluster
+from support.page_states import PROVEN_STATES, find_differences
 from test_code_blocks import read_code
 from test_documentation import PROVEN_PAGES, compare_page
 
@@ -25,6 +26,15 @@ def test_a_page_shows_what_its_commands_print(
     page: str, cluster: Cluster, installation: str, tmp_path: Path
 ) -> None:
     compare_page(page, False, cluster, installation, tmp_path)
+
+
+@pytest.mark.parametrize("name", PROVEN_STATES)
+def test_the_long_blocks_of_the_pages_show_what_is_printed(
+    name: str, cluster: Cluster, simulated_drops: Path, tmp_path: Path
+) -> None:
+    """Backups, exports and rebuilds, in a prepared installation."""
+    differences = find_differences(name, cluster, simulated_drops, tmp_path)
+    assert differences == [], "\n\n".join(differences)
 
 
 def test_the_python_of_the_page_runs_from_its_first_block_to_its_last(

@@ -142,10 +142,12 @@ def build_application(name: str, platform: Any, closing: ExitStack) -> Any:
         return _build_application(platform, "127.0.0.1")
     from streamflow.console.app import create_app
     from streamflow.console.state import open_state
+    from streamflow.services.surroundings import make_surroundings
     from streamflow.web.logs import open_log
 
     log = open_log("console", "info")
-    state = closing.enter_context(open_state(platform, None, log))
+    surroundings = make_surroundings(platform.settings, platform.home)
+    state = closing.enter_context(open_state(platform, None, log, surroundings=surroundings))
     return create_app(state, log, host="127.0.0.1")
 
 

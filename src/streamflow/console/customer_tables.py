@@ -105,7 +105,7 @@ def values_table(texts: Texts, record: UserRecord) -> PageTable:
         rows.append((Cell(history.name, history.label), now, *series))
     return PageTable(
         name="values",
-        caption=texts.get("user.values"),
+        caption=texts.get("user.values_by_drop"),
         columns=tuple(titles),
         rows=tuple(rows),
     )
@@ -200,7 +200,7 @@ def trend_table(texts: Texts, portfolio: Portfolio) -> PageTable:
         ),
         PageColumn(name="churned_share", title=texts.get("portfolio.left"), kind="number"),
         PageColumn(name="labelled", title=texts.get("portfolio.labelled"), kind="number"),
-        PageColumn(name="note", title=""),
+        PageColumn(name="note", title=texts.get("portfolio.note")),
     ]
     return PageTable(
         name="trend",

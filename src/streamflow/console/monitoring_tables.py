@@ -138,17 +138,12 @@ def bins_table(texts: Texts, feature: FeatureDrift) -> PageTable:
 def list_bins(feature: FeatureDrift) -> list[tuple[str, int, int, BarPair]]:
     """List the bins of a feature: name, rows at training, rows in the drop, and both shares."""
     bins = feature.bins
-    rows_then = max(sum(bins.reference), 1)
-    rows_now = max(sum(bins.current), 1)
-    return [
-        (
-            name,
-            count,
-            current,
-            BarPair(name=name, first=count / rows_then, second=current / rows_now),
-        )
-        for name, count, current in zip(bins.names, bins.reference, bins.current, strict=True)
+    shares_then, shares_now = bins.shares_of_rows
+    pairs = [
+        BarPair(name=name, first=first, second=second)
+        for name, first, second in zip(bins.names, shares_then, shares_now, strict=True)
     ]
+    return list(zip(bins.names, bins.reference, bins.current, pairs, strict=True))
 
 
 def p_cell(value: float) -> Cell:

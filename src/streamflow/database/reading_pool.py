@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -45,18 +46,47 @@ def open_reading_pool(
         application_name=application,
         connect_timeout=max(2, round(time_limit)),
     )
-    return ConnectionPool(
+
+    def check(connection: psycopg.Connection) -> None:
+        if _has_message(connection):
+            _check_open(pool, connection)
+
+    pool = ConnectionPool(
         info,
         min_size=OPEN_CONNECTIONS,
         max_size=POOL_SIZE,
         kwargs={"autocommit": True, **options},
         timeout=time_limit / 2,
         configure=configure,
-        # PostgreSQL may have been restarted since the last page.
-        check=ConnectionPool.check_connection,
+        check=check,
         reconnect_timeout=RECONNECT_S,
         open=False,
     )
+    return pool
+
+
+def _has_message(connection: psycopg.Connection) -> bool:
+    """Return whether PostgreSQL has sent something since the last page.
+
+    A server that ends a connection says so. Only then it is asked whether the connection is open: a
+    question for every page would cost as much as one of its statements.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+def _check_open(pool: ConnectionPool, connection: psycopg.Connection) -> None:
+    """Ask PostgreSQL. If it has ended the connection, replace all others, too.
+
+    After a restart all of them have ended. The pool would try each, and wait a second and more
+    after each.
+    """
+    try:
+        ConnectionPool.check_connection(connection)
+    except psycopg.Error:
+        pool.drain()
+        raise
 
 
 @contextmanager

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from streamflow.services.health import find_conditions
 from streamflow.services.programs import PROGRAMS_BY_NAME
 from streamflow.services.running_stack import LOOPBACK, Stack, is_up, read_running_stack
-from streamflow.services.supervision import Supervisor
 from streamflow.settings import Settings, inherited_environment
 from streamflow.web.service_condition import Condition
 from streamflow.web.surroundings import Surroundings
@@ -39,6 +37,10 @@ def list_services(home: Path) -> Sequence[Condition] | None:
     stack = read_running_stack(home)
     if stack is None:
         return None
+    # The package supervisor is in an extra that a console alone does not need.
+    from streamflow.services.health import find_conditions
+    from streamflow.services.supervision import Supervisor
+
     supervisor = Supervisor(home, lambda: is_up(home))
     return find_conditions(stack, supervisor, timeout_s=ANSWER_TIMEOUT_S)
 

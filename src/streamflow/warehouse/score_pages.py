@@ -32,6 +32,7 @@ class ScoredDrop:
     label_as_of    None: no labels have come
     tenths         for each tenth of probability: its number, users, the sum of their
                    probabilities, and how many left
+    is_in_lake     whether rows of the drop lie in the lake; they may be loaded here, too
     """
 
     id: int
@@ -52,6 +53,7 @@ class ScoredDrop:
     oldest_as_of: datetime | None
     label_as_of: datetime | None
     tenths: Sequence[Sequence[float]] | None
+    is_in_lake: bool
 
 
 @dataclass(frozen=True, kw_only=True)

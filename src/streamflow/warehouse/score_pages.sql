@@ -6,7 +6,8 @@
 -- late can be an earlier one than the drop whose labels were counted before; then it counts.
 SELECT r.id, r.at, r.as_of, r.known_at, r.version, r.run_id, r.threshold, r.explained, r.rows,
        r.flagged, r.missing, s.trained_as_of, s.label_lead, s.expected, s.defaulted,
-       s.oldest_as_of, o.label_as_of, o.tenths
+       s.oldest_as_of, o.label_as_of, o.tenths,
+       EXISTS (SELECT FROM streamflow.lake_revision l WHERE l.as_of = r.as_of) AS is_in_lake
 FROM (SELECT DISTINCT ON (as_of) id, at, as_of, known_at, version, run_id,
              CASE WHEN threshold <= 1 THEN threshold END AS threshold, explained, rows, flagged,
              missing

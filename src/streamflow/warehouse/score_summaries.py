@@ -81,6 +81,11 @@ class SegmentRow:
     flagged: int
 
 
+def expect_whole_drops(connection: psycopg.Connection) -> None:
+    """Until the end of the transaction, let PostgreSQL plan for joins of whole drops."""
+    connection.execute(QUERIES["expect_whole_drops"])
+
+
 def has_summary(connection: psycopg.Connection, run: int) -> bool:
     """Return whether a scoring run has its summary."""
     return connection.execute(QUERIES["select_has_summary"], [run]).fetchone() is not None

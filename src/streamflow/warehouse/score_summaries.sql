@@ -1,5 +1,12 @@
 -- The statements of score_summaries.py that are not composed of identifiers.
 
+-- expect_whole_drops --
+-- Until the end of the transaction, plan for joins of whole drops: by hashes. PostgreSQL has no
+-- statistics of a scoring run that was just written. It expects one row, and looks up each key by
+-- itself.
+SET LOCAL enable_nestloop = off;
+SET LOCAL enable_sort = off
+
 -- select_has_summary --
 -- One row if a scoring run has its summary.
 SELECT 1

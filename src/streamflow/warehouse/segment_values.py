@@ -13,9 +13,10 @@ DAYS_PER_MONTH = 30.4375  # of the Julian year, 365.25 / 12
 # How many months somebody has been a user on the day of the drop: below zero, if that begins on a
 # later day. All sessions are in UTC.
 TENURE: dict[TenureUnit, sql.SQL] = {
+    # date_part computes with floats. extract computes with decimals, which takes longer.
     "since": sql.SQL(
-        "(SELECT extract(year FROM span) * 12 + extract(month FROM span)"
-        "        + extract(day FROM span) / 31"
+        "(SELECT date_part('year', span) * 12 + date_part('month', span)"
+        "        + date_part('day', span) / 31"
         " FROM age(%(as_of)s::timestamptz, {column}::timestamptz) AS span)"
     ),
     "days": sql.SQL(f"{{column}} / {DAYS_PER_MONTH}"),

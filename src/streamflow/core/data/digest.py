@@ -250,8 +250,8 @@ def _encode_runs(
         byte_counts = series.str.len_bytes().fill_null(0)
         lengths = byte_counts.to_numpy().astype(np.int64)
         shapes = np.where(is_present, lengths + 1, 0).astype(">u4")
-        texts = series.drop_nulls().to_list()
-        payload = "".join(texts).encode()
+        # Polars joins the texts of a column faster than Python.
+        payload = (series.str.join("").item() or "").encode()
         ends = np.concatenate([[0], np.cumsum(lengths)])
         for begin, end in pairwise(bounds):
             run_shape = shapes[begin:end].tobytes()

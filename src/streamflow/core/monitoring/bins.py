@@ -41,6 +41,16 @@ class BinCounts:
         """
         return _shares(self.reference), _shares(self.current)
 
+    @property
+    def shares_of_rows(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return the same shares as they are; an empty bin has none."""
+        return _divide_by_sum(self.reference), _divide_by_sum(self.current)
+
+
+def _divide_by_sum(counts: tuple[int, ...]) -> tuple[float, ...]:
+    rows = max(sum(counts), 1)
+    return tuple(count / rows for count in counts)
+
 
 def _shares(counts: tuple[int, ...]) -> NDArray[np.float64]:
     rows = max(sum(counts), 1)

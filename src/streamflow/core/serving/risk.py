@@ -74,6 +74,17 @@ def value_at_risk(probability: float | None, kept_value: float | None) -> float 
     return probability * kept_value
 
 
+def subtract_earlier(probability: float | None, earlier: float | None) -> float | None:
+    """Return how much a probability changed since the scored drop before; None: one is missing.
+
+    >>> subtract_earlier(0.75, 0.5), subtract_earlier(0.75, None)
+    (0.25, None)
+    """
+    if probability is None or earlier is None:
+        return None
+    return probability - earlier
+
+
 def classify_move(probability: float | None, earlier: float | None) -> Move:
     """Say whether a user moved since the scored drop before.
 

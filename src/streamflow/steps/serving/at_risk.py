@@ -9,7 +9,13 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, Literal
 
-from streamflow.core.serving.risk import MOVED, Move, classify_move, value_at_risk
+from streamflow.core.serving.risk import (
+    MOVED,
+    Move,
+    classify_move,
+    subtract_earlier,
+    value_at_risk,
+)
 from streamflow.core.serving.segments import SegmentColumn, list_segment_columns
 from streamflow.errors import FilterInvalid, NothingScored
 from streamflow.platform import Platform
@@ -163,9 +169,9 @@ def _require_loaded_segments(
     tables: Iterable[str],
 ) -> None:
     """Raise NothingScored when the segments of the users lie in the lake only."""
-    unloaded = lake_revisions.unloaded_revisions(platform.connection)
-    if not unloaded:
+    if not drop.is_in_lake:
         return
+    unloaded = lake_revisions.unloaded_revisions(platform.connection)
     newest = frozen.revisions(
         platform.connection, known_at=drop.known_at, first=drop.as_of, last=drop.as_of
     )
@@ -243,7 +249,7 @@ def make_user(
         value_at_risk=value_at_risk(probability, platform.settings.kept_value),
         flagged=row["prediction"] == 1,
         earlier=earlier,
-        change=None if earlier is None else probability - earlier,
+        change=subtract_earlier(probability, earlier),
         move=classify_move(probability, earlier),
         reasons=parse_reasons(row["reasons"]),
         segments={column.name: row[column.name] for column in columns},

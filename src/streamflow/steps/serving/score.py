@@ -142,15 +142,18 @@ def _score_all(
 def _answer_chunks(
     platform: Platform, task: ScoreTask, chunk_size: int, engine: SparkEngine | None
 ) -> Iterator[pl.DataFrame]:
-    """Yield the answers of all keys; here, the next chunk is read while one is scored."""
+    """Yield the answers of all keys.
+
+    Here, three chunks are at work: one is read while one is scored and one is written.
+    """
     rule = task.make_rule(platform.catalog)
     if engine is not None:
         from streamflow.steps.serving.engine_answers import answer_on_engine
 
         yield from answer_on_engine(platform, engine, task, rule)
         return
-    for rows in read_ahead(_feature_chunks(platform, task, chunk_size)):
-        yield rule.answer(rows)
+    chunks = read_ahead(_feature_chunks(platform, task, chunk_size))
+    yield from read_ahead(map(rule.answer, chunks))
 
 
 def _write_answers(

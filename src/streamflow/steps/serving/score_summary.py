@@ -28,6 +28,7 @@ def summarize(platform: Platform, task: ScoreTask, run: ScoreRun) -> None:
     connection = platform.connection
     passport = task.record.passport
     with connection.transaction():
+        score_summaries.expect_whole_drops(connection)
         _add_segments(platform, run)
         if not score_summaries.has_summary(connection, run.id):
             score_summaries.add_summary(
@@ -77,7 +78,9 @@ def count_outcomes(platform: Platform) -> None:
         if source is not None:
             label = platform.catalog.label.column
             load(platform, [(source.table, source.as_of, source.revision)])
-            score_summaries.add_outcome(platform.connection, drop.id, source, label)
+            with platform.connection.transaction():
+                score_summaries.expect_whole_drops(platform.connection)
+                score_summaries.add_outcome(platform.connection, drop.id, source, label)
 
 
 def _label_source(

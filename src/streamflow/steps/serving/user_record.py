@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from streamflow.core.serving.risk import Move, classify_move, value_at_risk
+from streamflow.core.serving.risk import Move, classify_move, subtract_earlier, value_at_risk
 from streamflow.errors import EntityUnknown
 from streamflow.platform import Platform
 from streamflow.steps.data.values_of_key import read_values_of_key
@@ -63,6 +63,7 @@ class UserRecord:
     """What is known of one user.
 
     probability  of the newest scored drop; None: the drop has no answer for the user
+    change       the probability minus `earlier`, that of the scored drop before
     missing      the features without a value, which are the reason that there is no answer
     drops        the days of the drops that have the user, the oldest first
     values       one history for each column of the catalog but the label
@@ -74,6 +75,7 @@ class UserRecord:
     value_at_risk: float | None
     flagged: bool
     earlier: float | None
+    change: float | None
     move: Move
     missing: str | None
     defaulted: str | None
@@ -111,6 +113,7 @@ def read_user(platform: Platform, key: str) -> UserRecord:
         value_at_risk=value_at_risk(probability, platform.settings.kept_value),
         flagged=newest.get("prediction") == 1,
         earlier=earlier,
+        change=subtract_earlier(probability, earlier),
         move=classify_move(probability, earlier),
         missing=newest.get("missing"),
         defaulted=newest.get("defaulted"),
