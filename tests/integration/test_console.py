@@ -29,7 +29,7 @@ from streamflow.console.pages import STATIC_FOLDER, user_address
 from streamflow.console.server import require_keys_off_loopback
 from streamflow.core.serving.segments import TENURE_BANDS, TENURE_MONTHS, SegmentColumn
 from streamflow.database import connect
-from streamflow.errors import FilterInvalid, SettingsInvalid
+from streamflow.errors import FilterInvalid, NothingScored, SettingsInvalid
 from streamflow.platform import Platform, open_platform
 from streamflow.receipt import to_json
 from streamflow.settings import load_settings
@@ -39,7 +39,7 @@ from streamflow.steps.serving.explain import explain
 from streamflow.steps.serving.portfolio import read_portfolio
 from streamflow.steps.serving.score import score
 from streamflow.steps.serving.user_record import read_user
-from streamflow.warehouse import scores
+from streamflow.warehouse import lake_revisions, scores
 from streamflow.warehouse.roles import CONSOLE
 from streamflow.warehouse.score_pages import read_newest_drops
 from streamflow.warehouse.score_summaries import UNITS, FrozenSource, add_outcome
@@ -550,3 +550,23 @@ def test_the_address_of_a_filter_has_only_what_was_chosen(browser: Browser) -> N
         assert (answer.status_code, answer.headers["location"]) == (303, "/at-risk")
     # The users without a value are a choice.
     assert browser.get("/at-risk?s.net_service=").status_code == 200
+
+
+def test_a_list_whose_segments_lie_in_the_lake_only_is_refused(
+    scored: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = (
+        "INSERT INTO streamflow.lake_revision (table_name, as_of, revision, snapshot_id)"
+        " SELECT table_name, as_of, revision, 1 FROM streamflow.revision WHERE as_of = %s"
+    )
+    connection = scored.connection
+    with connection.transaction(force_rollback=True):
+        connection.execute(insert, [FEBRUARY])
+        # PostgreSQL has the rows, too.
+        assert list_at_risk(scored, RiskFilter(limit=1)).users
+        revisions = lake_revisions.revisions_in_lake(connection)
+        monkeypatch.setattr(lake_revisions, "unloaded_revisions", lambda _: revisions)
+        with pytest.raises(NothingScored, match="lie in the lake"):
+            list_at_risk(scored, RiskFilter(limit=1))
+    # The drop is not in the lake: no table of the lake is asked.
+    assert list_at_risk(scored, RiskFilter(limit=1)).users
