@@ -37,7 +37,8 @@ def list_urls(address: str) -> dict[str, str]:
         return {}
     if not ADDRESS.fullmatch(address) or address.endswith(".git"):
         raise ValueError(
-            f"{VARIABLE}: {address!r} is not the address of a repository. Nothing was built."
+            f"{VARIABLE}: {address!r} does not have the form https://HOST/OWNER/NAME."
+            " Nothing was built."
             " Give it as a browser shows it, such as https://git.example.org/team/streamflow,"
             " without a slash or .git at its end."
         )

@@ -119,7 +119,7 @@ def test_an_address_that_is_no_repository_on_the_web_is_refused(
     address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(VARIABLE, address)
-    with pytest.raises(ValueError, match="is not the address of a repository"):
+    with pytest.raises(ValueError, match="does not have the form https://HOST/OWNER/NAME"):
         build_wheel(ROOT, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

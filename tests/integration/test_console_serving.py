@@ -138,7 +138,7 @@ def test_the_page_shows_what_the_api_counts(browser: Browser, metrics: bytes) ->
     }
     ages = [time() - datetime.fromisoformat(row["at"]).timestamp() for row in reloads]
     assert all(-1 < age < 600 for age in ages)
-    assert "Failed attempts to load a version: 2" in text
+    assert "Failed attempts since the start: 2" in text
     assert [(row["code"], row["answers"]) for row in refusals] == [
         ("overloaded", "2"),
         ("not_found", "1"),
@@ -148,7 +148,7 @@ def test_the_page_shows_what_the_api_counts(browser: Browser, metrics: bytes) ->
 
 def test_an_api_that_does_not_answer_is_said_so_and_holds_nobody_up(browser: Browser) -> None:
     page = browser.text("/serving")
-    assert "http://127.0.0.1:9 does not answer" in page
+    assert "no numbers from the API http://127.0.0.1:9: " in page
     assert "streamflow serve" in page
     assert "streamflow up" in page
     with socket.socket() as silent:
@@ -157,7 +157,7 @@ def test_an_api_that_does_not_answer_is_said_so_and_holds_nobody_up(browser: Bro
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         browser.state.surroundings.find_api = lambda: address
         started_at = perf_counter()
-        assert f"{address} does not answer" in browser.text("/serving")
+        assert f"no numbers from the API {address}: " in browser.text("/serving")
         assert perf_counter() - started_at < PROMISED_S
 
 
@@ -210,7 +210,7 @@ def test_the_page_leads_to_the_pages_that_the_person_can_open(browser: Browser) 
         "feast": "https://feast.example.com",
         "api": f"javascript:alert(1){HOSTILE}",
     }
-    assert "No page is known" in browser.text("/serving")
+    assert "No address is known that leads you to such a page" in browser.text("/serving")
     browser.state.surroundings.find_pages = lambda: pages
     shown = {row["address"] for row in rows_of(browser, "pages")}
     assert shown == {"http://127.0.0.1:5000", "http://localhost:4200", "https://feast.example.com"}

@@ -17,6 +17,7 @@ MS_PER_S = 1000
 # The last bound of the histograms of the API.
 LAST_BOUND_MS = 10_000
 NAMED_PHASES = ("queue", "features", "model", "log")
+# The colours of a risk: "up" is the bad one, "down" the good one.
 STATE_TONES = {"up": "down", "starting": "", "waiting": "up", "stopped": "up"}
 OUTCOME_TONES = {"swapped": "down", "refused": "up"}
 

@@ -17,9 +17,9 @@ from streamflow.models.portable.forest import Forest
 Singles = NDArray[np.float32]
 NodeNumbers = NDArray[np.intp]
 
-#: So many cuts make 16 parts. With more parts, a part has too few rows of 20,000.
+#: 4 cuts make 16 parts. With more, a part gets too few of the 20,000 rows of a call.
 CUTS = 4
-#: The cuts are chosen by so many trees.
+#: Only this many trees are examined to choose the cuts.
 TREES_LOOKED_AT = 6
 
 

@@ -28,7 +28,7 @@ class Votes:
     def __init__(self, trees: Trees, trees_per_count: int) -> None:
         self._trees = len(trees.roots)
         self._columns: list[tuple[int, int, Singles]] = []
-        self._tests = 1  # no row passes the test 0, which the leaves have
+        self._tests = 1  # the test 0 stands for the leaves: no row passes it
         node_test = np.zeros(len(trees.children), dtype=np.intp)
         inner_nodes = np.concatenate([np.empty(0, dtype=np.intp), *trees.list_levels()])
         inner_feature = trees.feature[inner_nodes]

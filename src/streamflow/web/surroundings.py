@@ -14,7 +14,7 @@ def _list_nothing() -> None:
 
 @dataclass(kw_only=True)
 class Surroundings:
-    """Functions that look each time anew.
+    """Functions that read the current state at each call.
 
     find_api       returns the address of the API, as this machine reaches it; empty: none is known
     list_services  returns the services of `up`; None: `up` does not run here

@@ -26,7 +26,7 @@ def choose_pages(pages: Mapping[str, str], visitor_host: str) -> dict[str, str]:
 def choose_page(address: str, visitor_host: str) -> str:
     """Return the address of a page for a person; empty if the person cannot open it.
 
-    A page of loopback is only for a person who reached us by loopback.
+    An address of loopback is returned only if the person reached us by such an address, too.
 
     >>> choose_page("http://0.0.0.0:5000/x", "churn.example.com")
     'http://churn.example.com:5000/x'
