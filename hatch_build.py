@@ -53,4 +53,5 @@ class ProjectUrls(MetadataHookInterface):
         urls = list_urls(os.environ.get(VARIABLE, ""))
         if not urls:
             print("No address of the project is given: the wheel has no links.", file=sys.stderr)
-        metadata["urls"] = urls
+        # A wheel of a source archive keeps the links of the archive.
+        metadata["urls"] = urls or metadata.get("urls", {})

@@ -14,7 +14,7 @@ from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, in_production, load
 from support.forgetting import tables_that_mention
 
 from streamflow.core.data.digest import Digester
-from streamflow.errors import EntityUnknown, SnapshotDamaged
+from streamflow.errors import EntityUnknown, SnapshotDamaged, StreamflowError
 from streamflow.platform import Platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.ingest import ingest
@@ -129,6 +129,17 @@ def test_only_the_maintenance_role_may(platform: Platform, simulated_drops: Path
     for statement in refused:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             platform.connection.execute(statement)  # type: ignore[arg-type]
+
+
+def test_a_copy_that_cannot_be_removed_is_named_after_everything_else_was_erased(
+    platform: Platform, simulated_drops: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(platform, simulated_drops / "month_000", JANUARY)
+    left = platform.home / "tmp" / "scratch-left"
+    monkeypatch.setattr("streamflow.steps.data.forget.remove_abandoned_folders", lambda _: [left])
+    with pytest.raises(StreamflowError, match="scratch-left: a copy of a drop"):
+        forget(platform, KEY, why="asked")
+    assert not tables_that_mention(platform, KEY)
 
 
 def test_the_copy_of_a_drop_that_a_killed_command_left_is_removed(platform: Platform) -> None:

@@ -88,4 +88,4 @@ def make_requester(
 
 def list_pages(request: Request, pages: Mapping[str, str]) -> dict[str, str]:
     """Return the pages of the tools that the person who asks can open: tool -> address."""
-    return choose_pages(pages, read_host(request.scope).decode())
+    return choose_pages(pages, read_host(request.scope).decode("ascii", "replace"))

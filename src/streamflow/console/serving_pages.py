@@ -72,7 +72,7 @@ def _ask_api(state: ConsoleState) -> ApiReport:
     if not address:
         raise ApiSilent("no address of an API is known")
     secret = state.platform.settings.api_metrics_key
-    return read_api_report(address, secret.get_secret_value() if secret else None)
+    return read_api_report(address, secret.get_secret_value().strip() if secret else None)
 
 
 def _make_view(
@@ -94,6 +94,8 @@ def _make_view(
         except ApiSilent as error:
             api_problem = str(error)
             needs_key = error.needs_key
+        except StreamflowError as error:
+            api_problem = error.message
     if services.done():
         try:
             conditions = services.result()
@@ -113,7 +115,7 @@ def _make_view(
 
 def _serving_page(request: Request, state: ConsoleState, view: ServingView) -> Page:
     texts = state.texts
-    host = read_host(request.scope).decode()
+    host = read_host(request.scope).decode("ascii", "replace")
     tables = [
         serving_tables.services_table(texts, view.services or (), host),
         serving_tables.pages_table(texts, view.pages),

@@ -31,23 +31,36 @@ def open_scratch_folder(space: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        rmtree(folder)
-        os.close(descriptor)
-
-
-def remove_abandoned_folders(space: Path) -> int:
-    """Remove the folders that killed commands left, and return how many there were."""
-    removed = 0
-    for folder in space.glob(f"{PREFIX}*"):
-        descriptor = _try_lock(folder)
-        if descriptor is None:
-            continue
         try:
             rmtree(folder)
         finally:
             os.close(descriptor)
-        removed += 1
-    return removed
+
+
+def remove_abandoned_folders(space: Path) -> list[Path]:
+    """Remove the folders that killed commands left.
+
+    Returns:
+        those that could not be removed, for example because they belong to a different user.
+    """
+    remaining = []
+    for folder in space.glob(f"{PREFIX}*"):
+        try:
+            _remove_abandoned(folder)
+        except OSError:
+            remaining.append(folder)
+    return remaining
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a folder unless its command still works."""
+    descriptor = _try_lock(folder)
+    if descriptor is None:
+        return
+    try:
+        rmtree(folder)
+    finally:
+        os.close(descriptor)
 
 
 def _make_locked(space: Path) -> tuple[Path, int]:
@@ -70,10 +83,14 @@ def _try_lock(folder: Path) -> int | None:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The command that held the lock until now may have removed the folder.
-        if os.fstat(descriptor).st_nlink:
-            return descriptor
     except BlockingIOError:
-        pass
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    # The command that held the lock until now may have removed the folder.
+    if os.fstat(descriptor).st_nlink:
+        return descriptor
     os.close(descriptor)
     return None

@@ -49,9 +49,13 @@ def remove_unreferenced(table: Table, snapshots: Mapping[int, str]) -> int:
     unneeded = {snapshot.snapshot_id for snapshot in table.snapshots()} - needed_ids
     if unneeded:
         table.maintenance.expire_snapshots().by_ids(sorted(unneeded)).commit()
-    for path in unneeded_files:
+    # A command that lost its lock without knowing it may have written since the list was made.
+    table.refresh()
+    newest_files = {_last_part(path) for path in _list_metadata_files(table)}
+    removed = [path for path in unneeded_files if _last_part(path) not in newest_files]
+    for path in removed:
         table.io.delete(path)
-    return len(unneeded_files)
+    return len(removed)
 
 
 def _find_main(table: Table) -> list[int]:

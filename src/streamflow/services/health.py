@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from http.client import HTTPException
 
 from streamflow.database import is_answering
 from streamflow.errors import ServiceFailed
@@ -126,12 +127,20 @@ def _explain_not_ready(url: str, timeout_s: float = ANSWER_TIMEOUT_S) -> str:
     try:
         urllib.request.urlopen(url, timeout=timeout_s).close()  # noqa: S310 -- our own address
     except urllib.error.HTTPError as error:
-        with error:
-            return "not ready: " + "; ".join(json.load(error)["reasons"])
-    except OSError as error:
+        return _read_reasons(error)
+    except (OSError, HTTPException) as error:
         # It does not answer in time, or it has just ended. `status` reports this as well.
         return f"not ready: it does not answer ({error})"
     return ""
+
+
+def _read_reasons(answer: urllib.error.HTTPError) -> str:
+    """Say why the API cannot predict, from its answer."""
+    try:
+        with answer:
+            return "not ready: " + "; ".join(json.load(answer)["reasons"])
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        return f"not ready: it answers {answer.code}, and its reasons cannot be read ({error!r})"
 
 
 def wait_until_up(

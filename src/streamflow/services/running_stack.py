@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -25,6 +26,8 @@ SOCKET_FOLDER_LIMIT = 90
 # The address at which a service is asked that listens on all addresses.
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- nothing is bound here
 PORTS_TRIED = 100
+LOCK_ATTEMPTS = 10
+LOCK_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +95,25 @@ def _make_private(path: Path) -> Path:
 def take_lock(home: Path) -> int | None:
     """Take the lock that says that a stack is up for this state folder.
 
+    Whoever only looks holds the lock for a moment, so it is tried for half a second.
+
     Returns:
         The file descriptor of the lock; None when a different process holds it.
     """
+    for _ in range(LOCK_ATTEMPTS):
+        descriptor = _try_lock(home, fcntl.LOCK_EX)
+        if descriptor is not None:
+            return descriptor
+        time.sleep(LOCK_PAUSE_S)
+    return None
+
+
+def _try_lock(home: Path, kind: int) -> int | None:
+    """Lock the file of the stack alone (LOCK_EX) or with others (LOCK_SH); None: it is taken."""
     path = run_folder(home) / "up.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
@@ -109,7 +124,8 @@ def is_up(home: Path) -> bool:
     """Return whether a stack is up for this state folder, or is starting or stopping."""
     if not (home / "run").is_dir():
         return False
-    descriptor = take_lock(home)
+    # Several processes and threads may look at the same time.
+    descriptor = _try_lock(home, fcntl.LOCK_SH)
     if descriptor is not None:
         os.close(descriptor)
     return descriptor is None

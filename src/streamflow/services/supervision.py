@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import Fault, ServerProxy  # our own daemon, on a socket in a folder of mode 0700
+from xmlrpc.client import (  # our own daemon, on a socket in a folder of mode 0700
+    Error,
+    Fault,
+    ServerProxy,
+)
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
@@ -27,6 +31,8 @@ from streamflow.services.supervisor_configuration import (
 
 # A call raises one of these when supervisord has no socket yet, or no longer.
 NO_ANSWER = (OSError, HTTPException)
+# Also while it ends: then it answers with a fault.
+NO_LIST = (*NO_ANSWER, Error)
 # More than any service needs: supervisord kills each service 10 s after SIGTERM.
 STOP_TIMEOUT_S = 30.0
 
@@ -106,7 +112,7 @@ class Supervisor:
         try:
             infos = self._call("supervisor.getAllProcessInfo")
             restarts = self._call("streamflow.restarts")
-        except NO_ANSWER as exc:
+        except NO_LIST as exc:
             raise self._failure(f"supervisord does not answer ({exc})") from exc
         return [_describe_process(info, restarts.get(info["name"], 0)) for info in infos]
 

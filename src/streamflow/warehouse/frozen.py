@@ -48,7 +48,11 @@ class Revision:
 
 
 def lock_for_writing(connection: psycopg.Connection) -> None:
-    """Keep every other writer of raw and frozen rows waiting until the transaction ends."""
+    """Keep every other writer of raw and frozen rows waiting until the transaction ends.
+
+    The server must not end the transaction while the command works elsewhere, such as in the lake.
+    """
+    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     connection.execute(transaction_lock_sql(RAW_AND_FROZEN_ROWS))
 
 

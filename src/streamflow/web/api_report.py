@@ -131,7 +131,7 @@ def read_api_report(address: str, key: str | None) -> ApiReport:
         return make_report(address, readiness, numbers)
     except (OSError, HTTPException) as exc:
         raise ApiSilent(str(exc) or type(exc).__name__) from exc
-    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as exc:
         raise ApiSilent("what answers there is no API of streamflow") from exc
 
 

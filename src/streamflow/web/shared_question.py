@@ -31,8 +31,8 @@ class SharedQuestion(Generic[Answer]):
             pending = self._pending
             if pending is None or pending.done():
                 pending = Future()
-                self._pending = pending
                 Thread(target=self._fetch, args=[pending], daemon=True).start()
+                self._pending = pending
         return pending
 
     def _fetch(self, pending: Future[Answer]) -> None:

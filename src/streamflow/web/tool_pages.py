@@ -34,18 +34,21 @@ def choose_page(address: str, visitor_host: str) -> str:
     'http://127.0.0.1:5000'
     >>> choose_page("http://127.0.0.1:5000", "churn.example.com")
     ''
-    >>> choose_page("javascript:alert(1)", "localhost")
-    ''
+    >>> choose_page("javascript:alert(1)", "localhost"), choose_page("http://[::1", "localhost")
+    ('', '')
     """
-    url = urlsplit(address)
-    host = url.hostname or ""
+    try:
+        url = urlsplit(address)
+        host, port_number = url.hostname or "", url.port
+    except ValueError:  # such as http://[::1
+        return ""
     if url.scheme not in SCHEMES or not host or "@" in url.netloc:
         return ""
     if host in EVERY_ADDRESS:
         if not visitor_host:
             return ""
         shown_host = f"[{visitor_host}]" if ":" in visitor_host else visitor_host
-        port = f":{url.port}" if url.port else ""
+        port = f":{port_number}" if port_number else ""
         return url._replace(netloc=f"{shown_host}{port}").geturl()
     if is_loopback(host) and not is_loopback(visitor_host):
         return ""

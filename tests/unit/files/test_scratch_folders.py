@@ -6,6 +6,9 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from streamflow.files import scratch_folders
 from streamflow.files.scratch_folders import open_scratch_folder, remove_abandoned_folders
 
 
@@ -39,12 +42,12 @@ def test_what_a_killed_command_left_is_removed_by_the_next_one(tmp_path: Path) -
     assert (left / "users.csv").exists()
     with open_scratch_folder(tmp_path) as folder:
         assert sorted(tmp_path.iterdir()) == sorted([folder, tmp_path / "other"])
-    assert remove_abandoned_folders(tmp_path) == 0
+    assert remove_abandoned_folders(tmp_path) == []
 
 
 def test_a_folder_in_use_is_not_removed(tmp_path: Path) -> None:
     with open_scratch_folder(tmp_path) as first, open_scratch_folder(tmp_path) as second:
-        assert remove_abandoned_folders(tmp_path) == 0
+        assert remove_abandoned_folders(tmp_path) == []
         assert first.exists()
         assert second.exists()
 
@@ -55,5 +58,20 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     space = tmp_path / "tmp"
     space.mkdir()
     (space / "scratch-link").symlink_to(precious)
-    assert remove_abandoned_folders(space) == 0
+    assert remove_abandoned_folders(space) == []
     assert precious.exists()
+
+
+def test_a_folder_that_cannot_be_removed_is_named_and_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = leave_by_kill(tmp_path)
+
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scratch_folders, "rmtree", refuse)
+        assert remove_abandoned_folders(tmp_path) == [left]
+    assert remove_abandoned_folders(tmp_path) == []
+    assert not left.exists()

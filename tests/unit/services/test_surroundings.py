@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from concurrent.futures import wait
@@ -10,7 +11,7 @@ from threading import Event
 
 import pytest
 
-from streamflow.services.running_stack import Stack, take_lock
+from streamflow.services.running_stack import Stack, is_up, take_lock
 from streamflow.services.surroundings import find_api_address, find_pages, list_services
 from streamflow.settings import Settings
 from streamflow.web.shared_question import SharedQuestion
@@ -91,3 +92,16 @@ def test_an_error_goes_to_who_waits() -> None:
 
     with pytest.raises(ValueError, match="nobody answers"):
         SharedQuestion(fail).begin().result(20)
+
+
+def test_two_that_look_at_the_same_time_do_not_see_a_stack_in_each_other(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    assert not is_up(tmp_path)
+    with (tmp_path / "run" / "up.lock").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert not is_up(tmp_path)
+        assert take_lock(tmp_path) is None
+    descriptor = take_lock(tmp_path)
+    assert descriptor is not None
+    assert is_up(tmp_path)
+    os.close(descriptor)

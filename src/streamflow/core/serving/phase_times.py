@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isinf
+from math import inf, isinf
 
 # The share of the requests whose time is shown: 95 of 100 took no longer.
 MOST_SHARE = 0.95
@@ -46,7 +46,7 @@ def make_phase_time(
     count = int(buckets[-1][1]) if buckets else 0
     if not count:
         return PhaseTime(phase=phase, count=0, mean_s=None, most_s=None)
-    most_s = next(bound for bound, below in buckets if below >= MOST_SHARE * count)
+    most_s = next((bound for bound, below in buckets if below >= MOST_SHARE * count), inf)
     if isinf(most_s):
         return PhaseTime(phase=phase, count=count, mean_s=total_s / count, most_s=None)
     return PhaseTime(phase=phase, count=count, mean_s=total_s / count, most_s=most_s)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -54,10 +55,11 @@ def forget(
     Raises:
         SnapshotDamaged: a revision is not what was frozen.
         EntityUnknown: nothing holds the key, and nobody asked to forget it before. In both cases
-            nothing is erased.
+            nothing is erased, but for the copies.
+        StreamflowError: a copy cannot be removed.
         LakeUnavailable: the place of the lake cannot be reached. `state` says what was erased.
     """
-    remove_abandoned_folders(platform.home / "tmp")
+    remaining_copies = remove_abandoned_folders(platform.home / "tmp")
     receipt = _forget(platform, key, why=why, requester=requester)
     try:
         clean_lake(platform)
@@ -65,7 +67,19 @@ def forget(
         error.state = "The key was erased, but files of the lake may still hold it."
         error.remedy = "Remove the cause, then run 'streamflow forget' again: it removes the files."
         raise
+    _refuse_remaining_copies(remaining_copies)
     return receipt
+
+
+def _refuse_remaining_copies(folders: Sequence[Path]) -> None:
+    """Raise StreamflowError if copies of drops could not be removed."""
+    if folders:
+        names = ", ".join(str(folder) for folder in folders)
+        raise StreamflowError(
+            f"{names}: a copy of a drop, left by a command that was killed, cannot be removed",
+            state="The key was erased everywhere else. The copy may hold its values.",
+            remedy="Delete the copy.",
+        )
 
 
 def _forget(platform: Platform, key: str, *, why: str, requester: Requester) -> ForgetReceipt:
