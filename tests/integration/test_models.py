@@ -572,7 +572,7 @@ def test_a_planted_file_is_not_parsed(store: Store, record: RunRecord) -> None:
 
 
 def test_a_version_is_registered_in_its_own_store_after_mlflow_was_pointed_elsewhere(
-    store: Store, record: RunRecord, tmp_path: Path
+    store: Store, record: RunRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry = store.registry("pointed_elsewhere")
     assert registry.versions() == []
@@ -580,6 +580,9 @@ def test_a_version_is_registered_in_its_own_store_after_mlflow_was_pointed_elsew
     try:
         assert registry.log_run(record).version == 1
         assert mlflow.get_tracking_uri() == store.uri
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://of-the-user")
+        registry.close()
+        assert mlflow.get_tracking_uri() == "http://of-the-user"
     finally:
         mlflow.set_tracking_uri(None)
     assert not (tmp_path / "elsewhere.db").exists()

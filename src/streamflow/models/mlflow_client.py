@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -182,6 +183,20 @@ def lend_store(tracking_uri: str) -> Iterator[None]:
     finally:
         if is_database(tracking_uri):
             release_store(tracking_uri)
+
+
+def release_tracking_uri(tracking_uri: str) -> None:
+    """Let MLflow take its address from the environment again, if it is this one now.
+
+    As in `release_store`, a different thread may be importing MLflow at this moment.
+    """
+    read_address = getattr(sys.modules.get("mlflow"), "get_tracking_uri", None)
+    if read_address is None or read_address() != tracking_uri:
+        return
+    variable = os.environ.get("MLFLOW_TRACKING_URI")
+    forget_tracking_uri()
+    if variable is not None:
+        os.environ["MLFLOW_TRACKING_URI"] = variable
 
 
 def forget_tracking_uri() -> None:

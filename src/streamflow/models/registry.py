@@ -16,6 +16,7 @@ from streamflow.models.mlflow_client import (
     migrate_store,
     newest_schema,
     release_store,
+    release_tracking_uri,
     shorten_retries,
     store_versions,
     translate_mlflow_errors,
@@ -106,7 +107,12 @@ class Registry:
             return mlflow.MlflowClient(self._uri, registry_uri=self._uri)
 
     def close(self) -> None:
-        """Close MLflow's database connections. MLflow opens new ones when they are needed."""
+        """Close MLflow's database connections. MLflow opens new ones when they are needed.
+
+        MLflow's own functions in this process no longer use this store, unless the environment
+        names it.
+        """
+        release_tracking_uri(self._uri)
         if is_database(self._uri):
             release_store(self._uri)
 
