@@ -31,6 +31,7 @@ from support.api import asked, served
 from support.chain import FEBRUARY, JANUARY, OURS, copy_drop, database_digest, in_production, run
 from support.migrations import SCHEMA_NUMBERS, TO_0003
 from support.postgres import OLDER, another_server, definitions
+from support.stock_mlflow import mlflow_at
 
 from streamflow.core.versions.manifest import BACKUP_NAME
 from streamflow.database import Address, connect
@@ -217,9 +218,8 @@ def test_a_backup_restored_elsewhere_is_the_same_installation(source: Source, ho
             assert texts_with(connection, str(source.file.parent)) == []
         with served(platform) as base:
             assert answers(platform, base) == source.answers
-        loaded = mlflow.sklearn.load_model(
-            f"models:/{platform.catalog.model}/Production"
-        )  # a stock client
+        with mlflow_at(platform.tracking_uri):  # a stock client
+            loaded = mlflow.sklearn.load_model(f"models:/{platform.catalog.model}/Production")
         assert len(loaded.steps[-1][1].estimators_) == 10
     with closing(sqlite3.connect(home / "prefect" / "prefect.db")) as history:
         assert history.execute("SELECT name FROM flow_run").fetchall() == [("monthly",)]

@@ -29,6 +29,7 @@ from psycopg import sql
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
+from support.stock_mlflow import mlflow_at
 
 from streamflow.catalog import Catalog, Feature, load_catalog, parse_catalog
 from streamflow.core.statistics.metrics import evaluate
@@ -368,7 +369,8 @@ def drop_database(server: Address, name: str) -> None:
 def store(migrated: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     for variable, value in migrated.environment.items():
         monkeypatch.setenv(variable, value)
-    yield migrated
+    with mlflow_at(migrated.uri):
+        yield migrated
     assert not Path("mlruns").exists()  # where MLflow would write if it were not told
 
 
@@ -583,6 +585,9 @@ def test_a_version_is_registered_in_its_own_store_after_mlflow_was_pointed_elsew
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://of-the-user")
         registry.close()
         assert mlflow.get_tracking_uri() == "http://of-the-user"
+        mlflow.set_tracking_uri(store.uri)
+        registry.close()
+        assert mlflow.get_tracking_uri() != store.uri
     finally:
         mlflow.set_tracking_uri(None)
     assert not (tmp_path / "elsewhere.db").exists()

@@ -20,6 +20,7 @@ from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, NOW, copy_drop, database_digest, load, run
 from support.registry import stock_store
 from support.states import JANUARY_TRAINED
+from support.stock_mlflow import mlflow_at
 
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.errors import (
@@ -107,15 +108,15 @@ def test_versions_are_the_same_elsewhere(
     rows = training_set(source, JANUARY).matrix
     expected = load_answering(source, ours).predictor.probability(rows)
     assert np.array_equal(load_answering(platform, theirs).predictor.probability(rows), expected)
-    platform.models.versions()
-    stock = mlflow.sklearn.load_model("models:/streamflow_churn/2")
+    with mlflow_at(platform.tracking_uri):
+        stock = mlflow.sklearn.load_model("models:/streamflow_churn/2")
+        served = mlflow.pyfunc.load_model("models:/streamflow_churn/2").predict(rows.to_pandas())
     raw = stock.predict_proba(raw_frame(rows, platform.catalog.features))[
         :, 1
     ]  # stock MLflow knows no calibrator
     assert np.array_equal(
         load_answering(platform, theirs).predictor.decision.calibrator.apply(raw), expected
     )
-    served = mlflow.pyfunc.load_model("models:/streamflow_churn/2").predict(rows.to_pandas())
     assert np.array_equal(served["probability"], expected)
     with stock_store(platform.features.folder) as store:
         services = [service.name for service in store.list_feature_services()]

@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.server import constants
 from support.states import JANUARY_TRAINED
+from support.stock_mlflow import mlflow_at
 
 from streamflow.models.artifact_locations import PROXIED
 from streamflow.models.experiment import KIND_TAG, MODEL_TRAINING
@@ -64,7 +65,7 @@ def test_a_stock_client_elsewhere_lists_downloads_and_uploads_files(
     assert version.run_id is not None
     stored = local.get_run(version.run_id).info.artifact_uri
 
-    with temporary_environment({"MLFLOW_TRACKING_URI": mlflow_server}):
+    with mlflow_at(mlflow_server):
         client = MlflowClient(mlflow_server, registry_uri=mlflow_server)
         run = client.get_run(version.run_id)
         relative = str(stored).removeprefix(f"{platform.artifact_root}/")

@@ -14,6 +14,7 @@ import pytest
 from conftest import Cluster
 from support.chain import JANUARY
 from support.states import JANUARY_SERVED, in_state
+from support.stock_mlflow import mlflow_at
 
 from streamflow.core.training import calibrator
 from streamflow.errors import ArtifactUntrusted
@@ -51,8 +52,9 @@ def test_pyfunc_gives_what_score_writes(served: Platform) -> None:
     scored = pl.concat(scores.read_scores(served.address, run))
     expected = {row["key"]: row for row in scored.iter_rows(named=True)}
     rows = training_set(served, JANUARY)
-    stock = mlflow.pyfunc.load_model("models:/streamflow_churn@production")
-    answers = stock.predict(rows.matrix.to_pandas())
+    with mlflow_at(served.tracking_uri):
+        stock = mlflow.pyfunc.load_model("models:/streamflow_churn@production")
+        answers = stock.predict(rows.matrix.to_pandas())
     keys = rows.frame[rows.key].to_list()
     assert len(answers) == len(keys) == len(expected)
     for key, answer in zip(keys, answers.itertuples(), strict=True):

@@ -188,14 +188,16 @@ def lend_store(tracking_uri: str) -> Iterator[None]:
 def release_tracking_uri(tracking_uri: str) -> None:
     """Let MLflow take its address from the environment again, if it is this one now.
 
-    As in `release_store`, a different thread may be importing MLflow at this moment.
+    MLflow writes each address that it is given to MLFLOW_TRACKING_URI, too. A different value there
+    is the user's, and stays. As in `release_store`, a different thread may be importing MLflow at
+    this moment.
     """
     read_address = getattr(sys.modules.get("mlflow"), "get_tracking_uri", None)
     if read_address is None or read_address() != tracking_uri:
         return
     variable = os.environ.get("MLFLOW_TRACKING_URI")
     forget_tracking_uri()
-    if variable is not None:
+    if variable is not None and variable != tracking_uri:
         os.environ["MLFLOW_TRACKING_URI"] = variable
 
 
