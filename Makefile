@@ -70,7 +70,7 @@ test prove: export STREAMFLOW_SHARED := $(SHARED)
 test prove: export STREAMFLOW_TEST_DATABASE_URL := $(DATABASE_URL)
 test: setup $(filter $(BIN)/helm,$(HELM))
 	$(BIN)/python -m compileall -q src  # once here: with PYTHONDONTWRITEBYTECODE each process of the tests would do it
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder  # tests wait more than they compute, on 2 cores too; the long files first
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder  # tests wait more than they compute, on 2 cores too; the long files first
 compose-test: export COMPOSE_SMOKE := $(COMPOSE_SMOKE)
 compose-test: setup
 	tests/compose/run.sh $(CURDIR)/$(BIN)/python -m pytest -c $(CURDIR)/pyproject.toml $(CURDIR)/tests/compose --exitfirst --verbose -p no:cacheprovider
