@@ -18,7 +18,7 @@ help:
 	@echo "make compose-test   the stack of compose.yaml, brought up, used, restarted, taken down (COMPOSE_SMOKE=script without Docker)"
 	@echo "make check   format, lint, types, import contracts, names"
 	@echo "make prove   the long proofs: about 2 to 3 hours on 2 cores (PROOFS=tests/proofs/test_gate.py for one part)"
-	@echo "make bench   ratios against named peers: about 10 minutes on 2 cores (an estimate)"
+	@echo "make bench   ratios against named peers: about 7 minutes on 2 cores"
 	@echo "make bench-long   the same with a million users and more runs: about half an hour"
 	@echo "make bench-scale   seconds, memory and growth of every step (USERS='10000 100000' MONTHS='2 6 24')"
 	@echo "make lock    resolve the locks    make clean   remove .venv, build, dist, caches, .streamflow and .streamflow-demo"
@@ -86,7 +86,7 @@ prove: setup
 	$(BIN)/python -m pytest tests/unit tests/integration/test_offline_store.py -q
 	$(BIN)/python -m pytest $(PROOFS) -s
 bench: setup
-	@echo "All benchmarks in their short form take about 10 minutes on 2 cores (an estimate)."
+	@echo "All benchmarks in their short form take about 7 minutes on 2 cores."
 	FORM=short $(BIN)/python benchmarks/run_all.py
 bench-long: setup
 	@echo "All benchmarks with a million users take about half an hour on 2 cores."

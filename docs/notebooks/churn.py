@@ -111,7 +111,7 @@ churn.compare(trained["logistic"].version, trained["forest"].version)
 # ## Gate and promote
 #
 # Which of them may serve? The gate looks at each: can it be loaded, are its probabilities true, is
-# it better than saying the same of everybody? `gate` only looks.
+# it better than predicting the same for every user? `gate` only looks.
 
 # %%
 verdicts = {kind: churn.gate(receipt.version) for kind, receipt in trained.items()}

@@ -33,7 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "reconcile",
         "webhooks",
     ),
-    "Customers": ("console", "at-risk", "user", "portfolio"),
+    "Users": ("console", "at-risk", "user", "portfolio"),
     "Serving": ("serve", "score", "explain", "keys"),
     "Monitoring": ("monitor", "skew", "reports"),
     "Reproducibility": ("reproduce", "verify", "compare", "export", "import"),

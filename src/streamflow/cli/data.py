@@ -191,7 +191,7 @@ def materialize(
     _engine: LocalEngine = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Load the newest drop into the online store.
+    """Copy the newest frozen features to where the API reads them (the online store).
 
     Predictions are made from the values in the online store.
 
@@ -212,7 +212,7 @@ def run(
     reject_rows: RejectRows = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Load one monthly drop: ingest, snapshot and materialize.
+    """Load one drop: ingest, snapshot and materialize.
 
     The three steps run as a Prefect flow.
 

@@ -204,7 +204,7 @@ def _print_summary(
         ("flows", "Prefect", f"{flows}; state in {platform.home / 'prefect'}"),
         ("features", f"Feast service {platform.catalog.service}", str(platform.home / "feast")),
         ("training", f"MLflow run {training.run_id}", metrics),
-        ("registry", version, "in Production, by the gate; 'streamflow ledger' shows the reason"),
+        ("registry", version, "in Production; 'streamflow ledger' shows the reason"),
         (
             "API",
             "FastAPI",

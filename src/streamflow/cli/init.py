@@ -63,7 +63,7 @@ DatabaseUrl = Annotated[
     typer.Option(
         "--from",
         metavar="URL",
-        help="Read a table of a PostgreSQL: postgresql://USER@HOST/DATABASE/SCHEMA.TABLE. "
+        help="Read a table of a PostgreSQL database: postgresql://USER@HOST/DATABASE/SCHEMA.TABLE. "
         "The password may come from PGPASSWORD or ~/.pgpass.",
     ),
 ]
@@ -111,7 +111,7 @@ def init(
     """Write a catalog for your own data.
 
     The catalog describes your tables and how their files are written. It is guessed from one drop,
-    and every guess is marked in it, so that you can check it. All problems are said at once.
+    and every guess is marked in it, so that you can check it. All problems are reported at once.
 
     Example: streamflow init gym/month_000 --as-of 2024-01-31
     """

@@ -35,7 +35,8 @@ AsOf = Annotated[
     typer.Option(
         "--as-of",
         formats=["%Y-%m-%d"],
-        help="The date of the drop: its rows describe what was known on this day, 00:00 UTC.",
+        metavar="YYYY-MM-DD",
+        help="The date of the drop. Its rows describe the users at 00:00 UTC of this day.",
     ),
 ]
 LabelLead = Annotated[
@@ -51,7 +52,8 @@ Months = Annotated[
     typer.Option(
         "--months",
         min=1,
-        help="Stack the last N drops that have labels, up to --as-of; each as known at its own K.",
+        help="Use the last N drops that have labels, up to --as-of. Of each drop, only what was"
+        " known in its own time is used.",
     ),
 ]
 KnownAt = Annotated[
@@ -78,7 +80,8 @@ Engine = Annotated[
     EngineName | None,
     typer.Option(
         "--engine",
-        help="Where rows are joined and scored (STREAMFLOW_ENGINE): here, or on spark_remote.",
+        help="Where rows are joined and scored (STREAMFLOW_ENGINE): local is this process; spark is"
+        " the server of the setting spark_remote.",
         show_default=False,
     ),
 ]

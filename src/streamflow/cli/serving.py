@@ -29,8 +29,8 @@ WithReasons = Annotated[
     bool,
     typer.Option(
         "--explain",
-        help="Add the main reasons to each row. For a forest of 300 trees this takes 0.1 s"
-        " for each row.",
+        help="Add the main reasons to each row. This takes longer: of a forest of 300 trees, about"
+        " 5 ms for each row in a drop of 20,000 users.",
     ),
 ]
 

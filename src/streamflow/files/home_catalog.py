@@ -22,7 +22,7 @@ from streamflow.settings import (
 )
 
 COPY_FILE = "home.catalog.toml"  # the text of the catalog in force
-BUILT_IN = "the built-in catalog of the StreamFlow data"
+BUILT_IN = "the built-in catalog"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Defaults that depend on the catalog: those of the StreamFlow data, and those of every other."""
+"""Defaults that depend on the catalog: those of the built-in one, and those of every other."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 # The model of the built-in catalog. A catalog that was made from it keeps the name.
 REFERENCE_MODEL = "streamflow_churn"
-# The StreamFlow data are of a streaming service. Its kind of model and its money are no defaults
-# for anybody else.
+# The built-in catalog is that of a streaming service. Its kind of model and its money are no
+# defaults for anybody else.
 REFERENCE_DEFAULTS: Mapping[str, Any] = {
     "model": "baseline",
     "kept_value": 200.0,

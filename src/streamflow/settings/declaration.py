@@ -120,7 +120,7 @@ class Settings(InstallationSettings):
         "auto",
         "the kind of model: logistic regression, a forest that chooses its leaf size, "
         "boosted trees, auto: the best of these three, or the baseline forest, "
-        "the default of the StreamFlow data",
+        "the default of the built-in catalog",
     )
     trees: int = semantic(300, "the number of trees of a forest", gt=0)
     calibration: Literal["isotonic", "none"] = semantic(
@@ -136,19 +136,19 @@ class Settings(InstallationSettings):
     kept_value: float | None = semantic(
         None,
         "the value of a user who would have left and stays, in your currency; "
-        "without a default, but 200 for the StreamFlow data",
+        "without a default, but 200 for the built-in catalog",
         gt=0,
     )
     offer_cost: float | None = semantic(
         None,
         "the cost of an offer to stay, accepted or not; "
-        "without a default, but 20 for the StreamFlow data",
+        "without a default, but 20 for the built-in catalog",
         ge=0,
     )
     offer_success: float | None = semantic(
         None,
         "the probability that an offer keeps a user who would have left; "
-        "without a default, but 0.3 for the StreamFlow data",
+        "without a default, but 0.3 for the built-in catalog",
         gt=0,
         le=1,
     )

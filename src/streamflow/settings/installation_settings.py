@@ -78,7 +78,7 @@ class InstallationSettings(BaseSettings):
         None, "where people open Grafana; the console links to it"
     )
     catalog: Path | None = setting(
-        None, "your catalog.toml; by default the catalog of the StreamFlow data is used"
+        None, "your catalog.toml; by default the built-in catalog is used"
     )
     feature_files: Path | None = setting(
         None,

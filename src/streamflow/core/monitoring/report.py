@@ -134,7 +134,7 @@ class Report:
         ]
         small = sum(not feature.drifted for feature in significant)
         verb = choose_form(small, "differs", "differ")
-        small_in_words = f", {small} {verb} significantly and by less" if small else ""
+        small_in_words = f", {small} more {verb} significantly, with a smaller PSI" if small else ""
         return (
             f"{len(self.drifted)} of {count_of(len(self.features), 'feature')} drifted"
             f" (PSI from {self.evidence.drift_psi:g} on){small_in_words}"

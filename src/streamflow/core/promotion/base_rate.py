@@ -1,4 +1,4 @@
-"""Whether a version is worth anything: better than saying the base rate to everybody."""
+"""Whether a version is worth anything: better than predicting the base rate for every user."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def judge_base_rate(label: Labels, probability: Floats, policy: GatePolicy) -> G
     >>> judge_base_rate(label, 0.3 + 0.4 * label, policy).passed
     True
     >>> print(judge_base_rate(label, np.full(100, 0.5), policy).evidence)
-    no better than saying 50.0 % of everybody, on 100 unseen rows: AUC 0.5000 (95 % interval \
+    no better than predicting 50.0 % for every user, on 100 unseen rows: AUC 0.5000 (95 % interval \
 0.5000..0.5000) is not clearly above 0.5, Brier score 0.2500 is not below 0.2500
     """
     rows = len(label)
@@ -47,7 +47,7 @@ def judge_base_rate(label: Labels, probability: Floats, policy: GatePolicy) -> G
     passed = ranks and is_closer
     verdict = "better" if passed else "no better"
     evidence = (
-        f"{verdict} than saying {base_rate * 100:.1f} % of everybody,"
+        f"{verdict} than predicting {base_rate * 100:.1f} % for every user,"
         f" on {count_of(rows, 'unseen row')}: {ranking}, {distance}"
     )
     return GateCondition(name=NAME, passed=passed, evidence=evidence)

@@ -77,7 +77,7 @@ class TrainReceipt(Receipt):
 
     @property
     def line(self) -> str:
-        """The last line of the command's output, as the reference project prints it."""
+        """The last line of the command's output, in the form of the older project."""
         metrics = self.metrics
         months = f" months={self.months}" if self.months > 1 else ""
         return (
