@@ -191,7 +191,7 @@ def materialize(
     _engine: LocalEngine = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Copy the newest frozen features to where the API reads them (the online store).
+    """Copy the newest frozen features into the online store, which the API reads.
 
     Predictions are made from the values in the online store.
 
