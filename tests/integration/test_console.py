@@ -20,6 +20,7 @@ from conftest import Cluster
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
+from psycopg.types.json import Jsonb
 from support.chain import FEBRUARY, JANUARY, NOW, load
 from support.console_pages import STATEMENTS, Browser, browsed, text_of
 from support.states import KEY_WITH_SIGNS, SCORED, in_state
@@ -41,9 +42,9 @@ from streamflow.steps.serving.score import score
 from streamflow.steps.serving.user_record import read_user
 from streamflow.warehouse import lake_revisions, scores
 from streamflow.warehouse.roles import CONSOLE
-from streamflow.warehouse.score_pages import read_newest_drops
-from streamflow.warehouse.score_summaries import UNITS, FrozenSource, add_outcome
-from streamflow.warehouse.segment_values import compose_category
+from streamflow.warehouse.score_pages import ListQuery, read_list, read_newest_drops
+from streamflow.warehouse.score_summaries import UNITS, FrozenSource, add_outcome, add_segments
+from streamflow.warehouse.segment_values import compose_category, name_segment
 
 if TYPE_CHECKING:
     from typing import LiteralString
@@ -550,6 +551,66 @@ def test_the_address_of_a_filter_has_only_what_was_chosen(browser: Browser) -> N
         assert (answer.status_code, answer.headers["location"]) == (303, "/at-risk")
     # The users without a value are a choice.
     assert browser.get("/at-risk?s.net_service=").status_code == 200
+
+
+def test_a_segment_may_have_the_name_of_a_column_of_ours(scored: Platform) -> None:
+    """A column of loans may be called `defaulted`, and an answer has a field of this name."""
+    names = {"contract_type": "prediction", "plan_stream_tv": "defaulted"}
+    columns = {
+        name: SegmentColumn(table="subscriptions", name=name, label=name, values=("true", "false"))
+        for name in [*names, *names.values(), "flagged"]
+    }
+    (run,) = read_newest_drops(scored.connection, scored.catalog.model, limit=1)
+    first = (2.0, "")
+    query = ListQuery(
+        run=run, earlier_run=None, key="user_id", key_type="string", position=first,
+        segments={"subscriptions": [columns[name] for name in names]}, chosen={},
+        least_change=None, most_change=None, limit=5,
+    )  # fmt: skip
+    renamed = {**query.segments, "subscriptions": [columns[name] for name in names.values()]}
+    source = FrozenSource(table="subscriptions", key="user_id", as_of=run.as_of, revision=1)
+    with scored.maintenance_connection() as connection:
+        expected = read_list(connection, query)
+        with connect(scored.login) as admin, admin.transaction(force_rollback=True):
+            for name, new in {**names, "plan_stream_movies": "flagged"}.items():
+                rename = sql.SQL("ALTER TABLE frozen.subscriptions RENAME {} TO {}")
+                admin.execute(rename.format(sql.Identifier(name), sql.Identifier(new)))
+            rows = read_list(admin, replace(query, segments=renamed))
+            admin.execute("DELETE FROM streamflow.score_segment")
+            add_segments(admin, run.id, source, [columns["flagged"], columns["prediction"]])
+            counted = admin.execute("SELECT sum(flagged) FROM streamflow.score_segment").fetchone()
+    for name, new in names.items():
+        for row in expected:
+            row[name_segment(new)] = row.pop(name_segment(name))
+    assert [dict(sorted(row.items())) for row in rows] == [
+        dict(sorted(row.items())) for row in expected
+    ]
+    assert counted == (2 * run.flagged,)
+
+
+def test_a_corrected_drop_is_shown_by_its_newest_scores_though_only_the_former_have_reasons(
+    scored: Platform,
+) -> None:
+    run = newest_run(scored)
+    copy_run = (
+        "INSERT INTO streamflow.score_run SELECT (jsonb_populate_record(r, %s)).*"
+        " FROM streamflow.score_run r WHERE id = %s"
+    )
+    connection = scored.connection
+    evidence = connection.execute(
+        "SELECT evidence FROM streamflow.score_run WHERE id = %s", [run.id]
+    ).fetchall()[0][0]
+    with connection.transaction(force_rollback=True):
+        same = {**evidence, "explained": False}
+        for number, other in ((run.id + 1, same), (run.id + 2, {**same, "revisions": []})):
+            values = {"id": number, "explained": False, "evidence_digest": str(number)}
+            connection.execute(copy_run, [Jsonb({**values, "evidence": other}), run.id])
+            newest = read_newest_drops(connection, scored.catalog.model, limit=1)[0].id
+            # The first copy has the same rows without their reasons, the second one other rows.
+            assert newest == (run.id if other is same else number)
+        unneeded = scores.unneeded_runs(connection, [], None)
+        assert {run.id, run.id + 1} <= set(unneeded)
+        assert run.id + 2 not in unneeded
 
 
 def test_a_list_whose_segments_lie_in_the_lake_only_is_refused(

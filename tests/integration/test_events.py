@@ -249,6 +249,22 @@ def test_an_expression_of_an_aggregate_is_judged_at_migrate(
     assert problem in str(refused.value)
 
 
+def test_the_type_of_a_column_of_events_does_not_change(shop: Callable[..., Platform]) -> None:
+    """The rows of the former type stay, and the new ones would be written into their column."""
+    shop()
+    with pytest.raises(CatalogInvalid) as refused:
+        shop(
+            {
+                'points = { type = "int"': 'points = { type = "float"',
+                'points_sum = { type = "int"': 'points_of_all = { type = "float"',
+            }
+        )
+    assert refused.value.facts["violations"] == [
+        "events.payments.columns.points: the type is 'float', but the type of the stored rows is"
+        " 'bigint'"
+    ]
+
+
 def test_an_aggregate_that_was_frozen_keeps_its_meaning(shop: Callable[..., Platform]) -> None:
     shop()
     with pytest.raises(CatalogInvalid) as refused:

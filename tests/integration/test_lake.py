@@ -17,6 +17,7 @@ from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, copy_drop, load
 from support.states import SCORED
 
+from streamflow.catalog import DEFAULT_PATH
 from streamflow.core.data.digest import digest_frame
 from streamflow.core.monitoring.skew import DropKnowledge
 from streamflow.database import connect
@@ -30,6 +31,7 @@ from streamflow.steps.data.frozen_reading import read_batches, read_lake, read_r
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.data.lake_cleaning import count_unneeded_files
 from streamflow.steps.data.materialize import materialize
+from streamflow.steps.data.migrate import migrate
 from streamflow.steps.data.snapshot import SnapshotReceipt, snapshot
 from streamflow.steps.data.values_of_key import read_values_of_key
 from streamflow.steps.monitoring.offline_values import OfflineReader, RowRequest, ViewRequests
@@ -53,11 +55,13 @@ FORGOTTEN = "7590-VHVEG"  # the first user of January
 
 
 @contextmanager
-def opened(cluster: Cluster, name: str, tmp_path: Path, **flags: object) -> Iterator[Platform]:
+def opened(
+    cluster: Cluster, name: str, tmp_path: Path, *, migrated: bool = True, **flags: object
+) -> Iterator[Platform]:
     """Open the platform on an installation whose lake is a folder of the test."""
     lake = {"lake": str(tmp_path / "the lake"), **flags}
     settings = cluster.settings(name, tmp_path / "home", **SCORED.settings, **lake)
-    with open_platform(settings) as platform:
+    with open_platform(settings, must_be_migrated=migrated) as platform:
         yield platform
 
 
@@ -223,6 +227,34 @@ def copies_deleted_after_first_look(monkeypatch: pytest.MonkeyPatch) -> Iterator
         patch.setattr(lake_revisions, "unloaded_revisions", find_unloaded)
         yield
     assert len(looks) > 1
+
+
+def test_a_table_that_left_the_catalog_is_still_read_in_the_lake(
+    cluster: Cluster, installation: str, tmp_path: Path
+) -> None:
+    """Its rows hold keys that are forgotten, and belong into a backup."""
+    table = "support_agg_90d"
+    text = DEFAULT_PATH.read_text()
+    for section in (f"[views.{table}_fv]", f"[tables.{table}.columns]"):
+        begin = text.index(section)
+        text = text[:begin] + text[text.index("\n\n", begin) :]
+    catalog = tmp_path / "catalog.toml"
+    catalog.write_text(text)
+    with opened(cluster, installation, tmp_path) as platform:
+        move_to_lake(platform)
+    with opened(cluster, installation, tmp_path, migrated=False, catalog=catalog) as platform:
+        migrate(platform)
+        assert table not in platform.catalog.frozen_tables
+        before = revisions(platform)[table, JANUARY, 1][0]
+        forget(platform, FORGOTTEN, why="a request")
+        assert revisions(platform)[table, JANUARY, 1][0] == before - 1
+        rows = read_lake(
+            platform, revisions_in_lake(platform.connection)[table, JANUARY, 1], ["user_id"]
+        )
+        keys = pl.concat([pl.DataFrame(batch) for batch in rows])["user_id"]
+        assert len(keys) == before - 1
+        assert FORGOTTEN not in keys
+        assert backup(platform, tmp_path / "all.backup").revisions == len(revisions(platform))
 
 
 def files_of(platform: Platform, table: str, as_of: datetime) -> list[Path]:

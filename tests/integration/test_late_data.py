@@ -25,6 +25,7 @@ from support.fork_server import ForkedConversation
 from streamflow.catalog import DEFAULT_PATH
 from streamflow.errors import ContractViolation
 from streamflow.platform import Platform
+from streamflow.steps.data.forget import forget
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.data.snapshot import snapshot
@@ -181,6 +182,29 @@ def test_repeated_ragged_and_unknown_rows_are_rejected_too(
     # row,
     # the row without a key
     assert (receipt.rejected, {f.rows for f in receipt.files}) == (7 + 3, {399})
+
+
+def test_a_forgotten_key_is_in_no_rejected_row_however_it_was_written(
+    open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
+) -> None:
+    """A row with too few cells is kept as it was written, and read with the format of its file."""
+    catalog = tmp_path / "catalog.toml"
+    catalog.write_text(DEFAULT_PATH.read_text() + "\n[files.users]\ntrim = true\n")
+    platform = open_with(migrated=False, catalog=catalog)
+    migrate(platform)
+    folder = copy_drop(simulated_drops / "month_000", tmp_path / "bad")
+    with (folder / "users.csv").open("a") as file:
+        file.write(" SOME-BODY ,short\n")
+    for _ in range(2):
+        ingest(platform, folder, JANUARY, reject_rows=True)
+        held = rejected_rows(platform.connection, JANUARY)
+        assert [r.key for r in held if "SOME-BODY" in r.cells] == ["SOME-BODY"]
+    forget(platform, "SOME-BODY", why="asked for")
+    assert not rejected_rows(platform.connection, JANUARY)
+    with (folder / "users.csv").open("a") as file:
+        file.write("  SOME-BODY,short\n,short\n")
+    ingest(platform, folder, JANUARY, reject_rows=True)
+    assert [r.key for r in rejected_rows(platform.connection, JANUARY)] == [None]
 
 
 def test_too_many_rejects_stop_the_drop_and_a_broken_file_is_no_row(

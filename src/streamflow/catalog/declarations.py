@@ -10,7 +10,15 @@ from streamflow.catalog.aggregate import Aggregate
 from streamflow.column import CatalogPart, Column, Identifier
 
 # Names of columns that streamflow adds itself.
-RESERVED = {"as_of", "revision", "known_at", "row_digest", "event_timestamp", "created_timestamp"}
+RESERVED = {
+    "as_of",
+    "revision",
+    "known_at",
+    "superseded_at",
+    "row_digest",
+    "event_timestamp",
+    "created_timestamp",
+}
 # The column of a raw table of events that holds the number of a row in its file, from 0.
 ROW_NUMBER = "row_number"
 

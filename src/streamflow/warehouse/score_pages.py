@@ -13,7 +13,7 @@ from psycopg.rows import class_row, dict_row
 
 from streamflow.core.serving.segments import SegmentColumn
 from streamflow.database.sql_files import load_queries
-from streamflow.warehouse.segment_values import compose_category
+from streamflow.warehouse.segment_values import compose_category, name_segment
 
 QUERIES = load_queries(__file__, "score_pages.sql")
 
@@ -110,7 +110,7 @@ def read_list(connection: psycopg.Connection, query: ListQuery) -> list[dict[str
 
     Returns:
         key, probability, prediction, reasons, defaulted, features_as_of, earlier, and the
-        segment columns of each user, as text
+        segment columns of each user, as text, under their `name_segment`
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(_compose_list(query), _list_values(query)).fetchall()
@@ -147,11 +147,11 @@ def _compose_list(query: ListQuery) -> sql.Composed:
         alias = sql.Identifier(f"t{number}")
         joins.append(_compose_lookup(query, table, table_columns, alias))
         for name in [column.name for column in table_columns]:
-            columns.append(sql.SQL("{}.{}").format(alias, sql.Identifier(name)))
+            segment = sql.SQL("{}.{}").format(alias, sql.Identifier(name_segment(name)))
+            columns.append(segment)
             if name in query.chosen:
-                condition = sql.SQL("{}.{} IS NOT DISTINCT FROM {}")
                 value = sql.Placeholder(f"chosen_{name}")
-                conditions.append(condition.format(alias, sql.Identifier(name), value))
+                conditions.append(sql.SQL("{} IS NOT DISTINCT FROM {}").format(segment, value))
     if query.least_change is not None:
         conditions.append(sql.SQL("s.probability - b.probability >= %(least)s"))
     if query.most_change is not None:
@@ -191,7 +191,9 @@ def _compose_lookup(
     """Compose the look-up of one user's segment columns in a frozen table."""
     return LOOKUP.format(
         columns=sql.SQL(", ").join(
-            sql.SQL("{} AS {}").format(compose_category(column), sql.Identifier(column.name))
+            sql.SQL("{} AS {}").format(
+                compose_category(column), sql.Identifier(name_segment(column.name))
+            )
             for column in columns
         ),
         table=sql.Identifier("frozen", table),

@@ -2,7 +2,7 @@
 
 -- select_newest_runs --
 -- For each of the newest scored drops, the run of the version that scored it last, with reasons
--- where that version has them. Its outcome is the one by the newest labels. A drop that was loaded
+-- where that version has them for the same rows: a correction of the drop makes new ones. Its outcome is the one by the newest labels. A drop that was loaded
 -- late can be an earlier one than the drop whose labels were counted before; then it counts.
 SELECT r.id, r.at, r.as_of, r.known_at, r.version, r.run_id, r.threshold, r.explained, r.rows,
        r.flagged, r.missing, s.trained_as_of, s.label_lead, s.expected, s.defaulted,
@@ -11,9 +11,12 @@ SELECT r.id, r.at, r.as_of, r.known_at, r.version, r.run_id, r.threshold, r.expl
 FROM (SELECT DISTINCT ON (as_of) id, at, as_of, known_at, version, run_id,
              CASE WHEN threshold <= 1 THEN threshold END AS threshold, explained, rows, flagged,
              missing
-      FROM (SELECT *, max(id) OVER (PARTITION BY as_of, version) AS last_id
+      FROM (SELECT *, max(id) OVER (PARTITION BY as_of, version) AS last_id,
+                   first_value(evidence - 'explained')
+                       OVER (PARTITION BY as_of, version ORDER BY id DESC) AS last_evidence
             FROM streamflow.score_run WHERE model = %(model)s) AS runs
-      ORDER BY as_of DESC, last_id DESC, explained DESC, id DESC
+      ORDER BY as_of DESC, last_id DESC, evidence - 'explained' = last_evidence DESC,
+               explained DESC, id DESC
       LIMIT %(limit)s) AS r
 LEFT JOIN streamflow.score_summary s ON s.score_run = r.id
 LEFT JOIN LATERAL (

@@ -15,7 +15,7 @@ from psycopg.rows import class_row
 
 from streamflow.core.serving.segments import SegmentColumn
 from streamflow.database.sql_files import load_queries
-from streamflow.warehouse.segment_values import compose_category
+from streamflow.warehouse.segment_values import compose_category, name_segment
 
 QUERIES = load_queries(__file__, "score_summaries.sql")
 
@@ -122,11 +122,14 @@ def add_segments(
     """Add up the rows of a scoring run for each category of some columns of a table."""
     names = [column.name for column in columns]
     selected = [
-        sql.SQL("{} AS {}").format(compose_category(column), sql.Identifier(column.name))
+        sql.SQL("{} AS {}").format(
+            compose_category(column), sql.Identifier(name_segment(column.name))
+        )
         for column in columns
     ]
     categories = [
-        sql.SQL("({}, joint.{})").format(sql.Literal(name), sql.Identifier(name)) for name in names
+        sql.SQL("({}, joint.{})").format(sql.Literal(name), sql.Identifier(name_segment(name)))
+        for name in names
     ]
     numbers = [sql.SQL(str(number)) for number in range(1, len(columns) + 1)]
     statement = INSERT_SEGMENTS.format(

@@ -26,12 +26,14 @@ ORDER BY 1
 
 -- select_unneeded_runs --
 -- The scoring runs that can be deleted: a newer run has scored the same drop with the same version
--- and explains at least as much, or the version is deleted, or the run is too old.
+-- and explains at least as much or has scored different rows, or the version is deleted, or the run is too old.
 SELECT id
 FROM streamflow.score_run r
 WHERE EXISTS (SELECT FROM streamflow.score_run n
               WHERE (n.model, n.version, n.as_of) = (r.model, r.version, r.as_of)
-                AND n.id > r.id AND n.explained >= r.explained)
+                AND n.id > r.id
+                AND (n.explained >= r.explained
+                     OR n.evidence - 'explained' <> r.evidence - 'explained'))
    OR r.run_id = ANY(%(gone)s)
    OR r.at < clock_timestamp() - make_interval(days => %(days)s::int)
 ORDER BY id

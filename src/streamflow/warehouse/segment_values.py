@@ -29,6 +29,18 @@ BAND = sql.SQL(
 )
 
 
+def name_segment(column_name: str) -> str:
+    """Return the name that a segment column has in our statements.
+
+    It has a blank, which no name of a catalog has: a column may be called `users` or `flagged`,
+    as columns of ours are.
+
+    >>> name_segment("users")
+    'segment users'
+    """
+    return f"segment {column_name}"
+
+
 def compose_category(column: SegmentColumn) -> sql.Composable:
     """Compose the category of the row `f` of a frozen table, as text; null: it has none.
 

@@ -101,21 +101,35 @@ def _plan_table(
 
 
 def _refuse_changed_types(live: LiveColumns, catalog: Catalog) -> None:
+    """Refuse a column whose stored rows have a different type.
+
+    The columns of a file of events are in its raw table only: COPY would write the bytes of one
+    type into a column of the other.
+    """
     mistakes = []
     for table in catalog.frozen_tables:
         stored = live.get(("frozen", table), {})
         for name, column in catalog.columns(table).items():
-            if name in stored and stored[name] != COLUMN_TYPES[column.type].sql:
-                mistakes.append(
-                    f"{catalog.path(table, name)}: the type is '{column.type}', but the type of"
-                    f" the frozen rows is '{stored[name]}'"
-                )
+            path = catalog.path(table, name)
+            mistakes += _describe_changed_type(path, column.type, stored.get(name))
+    for table in catalog.events:
+        stored = live.get(("raw", table), {})
+        for name, column in catalog.file_columns(table).items():
+            path = f"{catalog.section(table)}.columns.{name}"
+            mistakes += _describe_changed_type(path, column.type, stored.get(name))
     if mistakes:
         raise CatalogInvalid(
             "\n".join(mistakes),
             violations=mistakes,
             remedy="Give the column with the new type a new name.",
         )
+
+
+def _describe_changed_type(path: str, type_name: str, stored: str | None) -> list[str]:
+    """Return what differs, if the stored rows of a column have a different type of SQL."""
+    if stored in (None, COLUMN_TYPES[type_name].sql):
+        return []
+    return [f"{path}: the type is '{type_name}', but the type of the stored rows is '{stored}'"]
 
 
 def _refuse_changed_rows(connection: psycopg.Connection, catalog: Catalog) -> None:

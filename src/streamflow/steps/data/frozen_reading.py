@@ -222,9 +222,14 @@ def _add_missing_columns(
     frame: pl.DataFrame,
     columns: Sequence[str],
 ) -> pl.DataFrame:
-    """Return the columns in their order; those that the catalog gained later are null."""
-    declared = platform.catalog.columns(table)
+    """Return the columns in their order; those that the catalog gained later are null.
+
+    A table that the catalog does not declare any more has gained none.
+    """
     later = [name for name in columns if name not in frame.columns]
+    if not later:
+        return frame.select(columns)
+    declared = platform.catalog.columns(table)
     nulls = [pl.lit(None, polars_type(declared[name].type)).alias(name) for name in later]
     return frame.with_columns(nulls).select(columns)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from streamflow.catalog import Catalog
+from streamflow.catalog import Catalog, Entity, FileFormat, kind_of
+from streamflow.catalog.file_kinds import FileKind
+from streamflow.core.data.cell_forms import canonical_cell
+from streamflow.core.data.contract import value_expression
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.rejects import Reject, find_rejected_keys, list_rejects
 from streamflow.files import table_files
@@ -63,15 +66,19 @@ def describe_rejects(
         table_rejects = [reject for reject in row_rejects if reject.table == table]
         row_numbers = {reject.row for reject in table_rejects}
         records = table_files.read_records(path, row_numbers, file_format)
+        kind = kind_of(path.name)
         for reject in table_rejects:
             record = records[reject.row]
             cells = _name_cells(catalog, table, header, record.cells)
+            key = reject.key
+            if key is None:
+                key = _read_key(catalog.entity, cells, file_format, kind)
             rejected_rows.append(
                 RejectedRow(
                     table_name=table,
                     file=catalog.file(table),
                     line=record.line,
-                    key=None if reject.key is None else str(reject.key),
+                    key=None if key is None else str(key),
                     reason=_explain_reject(reject, description_of[reject.cause]),
                     cells=json.dumps(cells, ensure_ascii=False),
                 )
@@ -94,6 +101,19 @@ def _name_cells(
     return {names[header]: cell for header, cell in pairs if header in names}
 
 
+def _read_key(
+    entity: Entity, cells: Mapping[str, str], file_format: FileFormat, kind: FileKind
+) -> str | int | None:
+    """Return the key that a row with too few or too many cells would have; None: it has none.
+
+    The cell can be written differently, as ` U1 ` or `007`. `forget` has to find the row, too.
+    """
+    cell = pl.lit(cells.get(entity.key, ""))
+    text = canonical_cell(cell, entity.type, file_format, kind)
+    key: str | int | None = pl.select(value_expression(text, entity.type)).item()
+    return key
+
+
 def _explain_reject(reject: Reject, cause_description: str) -> str:
     """Return why a row is rejected: it is the cause itself, or it is left out with the cause."""
     is_cause = (reject.cause.table, reject.cause.row) == (reject.table, reject.row)
@@ -105,15 +125,9 @@ def leave_forgotten_out(
     rejected_rows: Sequence[RejectedRow],
     as_of: datetime,
 ) -> list[RejectedRow]:
-    """Leave out rejected rows of forgotten keys whose key could not be read as a key.
-
-    It stands in their cells. `forget` erases it there, too.
-    """
-    key = platform.catalog.entity.key
-    texts = [str(json.loads(row.cells).get(key)) for row in rejected_rows]
+    """Leave out rejected rows of forgotten keys, also of rows without all of their cells."""
+    keys = [row.key for row in rejected_rows if row.key is not None]
     forgotten_keys = erasures.find_forgotten_keys(
-        platform.connection, pl.Series(texts, dtype=pl.String), as_of
+        platform.connection, pl.Series(keys, dtype=pl.String), as_of
     )
-    return [
-        row for row, text in zip(rejected_rows, texts, strict=True) if text not in forgotten_keys
-    ]
+    return [row for row in rejected_rows if row.key not in forgotten_keys]

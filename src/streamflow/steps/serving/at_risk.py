@@ -29,6 +29,7 @@ from streamflow.warehouse.score_pages import (
     read_last_searched,
     read_list,
 )
+from streamflow.warehouse.segment_values import name_segment
 
 PAGE_USERS = 50
 MAX_PAGE_USERS = 1000
@@ -252,7 +253,7 @@ def make_user(
         change=subtract_earlier(probability, earlier),
         move=classify_move(probability, earlier),
         reasons=parse_reasons(row["reasons"]),
-        segments={column.name: row[column.name] for column in columns},
+        segments={column.name: row[name_segment(column.name)] for column in columns},
         defaulted=row["defaulted"],
         features_as_of=row["features_as_of"],
     )
