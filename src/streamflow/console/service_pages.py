@@ -140,12 +140,15 @@ def _new_action(request: Request, visitor: Visitor, action: str, subject: str) -
 def _revocation_page(state: ConsoleState, key_id: str) -> Page:
     with state.reading() as platform:
         keys = list_keys(platform)
-    key = next((key for key in keys if key.id == key_id and key.revoked is None), None)
+    key = next((key for key in keys if key.id == key_id), None)
     if key is None:
         raise HTTPException(status_code=404)
     return Page(
         template="revoke_key",
-        title=state.texts.get("service.revoke_title", name=key.name),
+        title=state.texts.get(
+            "service.revoke_title" if key.revoked is None else "service.revoked_title",
+            name=key.name,
+        ),
         path=SERVICE,
         values={"key": key, "form_address": revocation_address(key.id)},
     )
@@ -163,13 +166,15 @@ def _revoke(
         # The step takes a name, too: an address names one key only.
         if key_id not in {key.id for key in list_keys(platform)}:
             raise ApiKeyUnknown(f"no key has the id '{key_id}'")
-        record_work(
+        receipt = record_work(
             platform,
             _new_action(request, visitor, "revoke key", key_id),
             lambda: revoke_keys(platform, key_id),
-            lambda _: "",
+            lambda receipt: "" if receipt.revoked else "revoked before",
         )
-    return RedirectResponse(SERVICE, status_code=303)
+    # The page of a key that was revoked before says since when.
+    address = SERVICE if receipt.revoked else revocation_address(key_id)
+    return RedirectResponse(address, status_code=303)
 
 
 def _doctor_page(state: ConsoleState) -> Page:
