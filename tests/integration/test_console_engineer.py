@@ -475,10 +475,16 @@ def test_a_rollback_happens_once(console: Console) -> None:
     )
 
 
+def move_in_mlflow(console: Console, version: int, stage: str, *, archive: bool = False) -> None:
+    """Move a version as on MLflow's page. The connections of the console can only read."""
+    with console.admin.state.acting() as writer:
+        transition(writer, version, stage, archive=archive)
+
+
 def test_a_stage_moved_in_mlflow_is_seen_and_reading_changes_nothing(console: Console) -> None:
     platform = console.platform
-    assert "outside" not in console.reader.text("/production?below=2")
-    transition(platform, 3, "Production", archive=True)
+    assert "Moved outside" not in console.reader.text("/production")
+    move_in_mlflow(console, 3, "Production", archive=True)
     before = read_ledger(platform), platform.models.read_stages()
     [note] = disagreements(platform)
     page = console.reader.get("/production")
@@ -488,32 +494,32 @@ def test_a_stage_moved_in_mlflow_is_seen_and_reading_changes_nothing(console: Co
     assert f"Moved outside of streamflow: {note}." in text
     assert "streamflow reconcile" in text
     assert (read_ledger(platform), platform.models.read_stages()) == before
-    [entry] = reconcile(platform).entered
+    with console.admin.state.acting() as writer:
+        [entry] = reconcile(writer).entered
     text = console.reader.text("/production")
     assert "Version 3 is in Production since" in text
     assert "Moved outside" not in text
     assert f"Entry {entry.seq} " in text
     # Two versions in the stage: the version of the ledger serves, and the page says what to do.
-    transition(platform, 1, "Production")
+    move_in_mlflow(console, 1, "Production")
     text = console.reader.text("/production")
     assert "Version 3 is in Production since" in text
     assert "Moved outside of streamflow: the versions 1, 3 are all in Production." in text
     assert "promote the version that is to serve" in text
-    transition(platform, 1, "Archived")
+    move_in_mlflow(console, 1, "Archived")
     assert disagreements(platform) == []
 
 
 def test_the_ledger_is_shown_when_mlflow_has_no_such_model(console: Console) -> None:
-    platform = console.platform
-    model = platform.catalog.model
-    client(platform).rename_registered_model(model, f"{model}_renamed")
-    try:
-        text = console.reader.text("/production")
-    finally:
-        client(platform).rename_registered_model(f"{model}_renamed", model)
+    model = console.platform.catalog.model
+    with console.admin.state.acting() as writer:
+        client(writer).rename_registered_model(model, f"{model}_renamed")
+    text = console.reader.text("/production")
+    with console.admin.state.acting() as writer:
+        client(writer).rename_registered_model(f"{model}_renamed", model)
     assert "MLflow could not be asked which version is in Production:" in text
     assert f"{model}_renamed" in text
-    assert f"Entry {read_ledger(platform)[-1].seq} " in text
+    assert f"Entry {read_ledger(console.platform)[-1].seq} " in text
     assert "MLflow could not be asked" not in console.reader.text("/production")
 
 
