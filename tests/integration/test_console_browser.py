@@ -298,8 +298,24 @@ def test_without_script_a_filter_works_too(site: Site) -> None:
         page.select_option("#f-contract_type", "Two year")
         page.get_by_role("button", name="Show").click()
         assert "s.contract_type=Two+year" in page.url
-        contracts = page.locator('td[data-label="contract type"]').all_text_contents()
+        contracts = page.locator('td[data-label="Contract type"]').all_text_contents()
         assert set(contracts) == {"Two year"}
+
+
+def test_in_a_small_window_a_value_stands_beside_its_name(site: Site) -> None:
+    """A row is a card there. An age and a bar belong to the value, not below the name."""
+    left = "parts => parts.map(part => part.getBoundingClientRect().left)"
+    with site.page(viewport={"width": 400, "height": 900}) as page:
+        for path, value, addition in (
+            ("/drops", ".list td .date", ".list td .age"),
+            (SHORT_LIST, ".list td .reasons", ".list td .bar"),
+        ):
+            page.goto(site.base + path)
+            start = min(page.locator(value).evaluate_all(left))
+            additions = page.locator(addition).evaluate_all(left)
+            assert additions
+            assert min(additions) > start, path
+        assert page.locator(".list td:empty").evaluate_all(left) == []
 
 
 def test_what_a_page_offers_to_read_works_by_keyboard_and_without_script(site: Site) -> None:

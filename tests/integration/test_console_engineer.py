@@ -441,6 +441,9 @@ def test_a_promotion_shows_the_evidence_asks_once_and_happens_once(console: Cons
     shown = console.admin.get(moved.headers["location"]).text
     assert "<script>alert" not in shown
     assert f"overruled {HOSTILE}" in unescape(shown)
+    assert "Promoted by force: Production, from version 1 to version 2." in text_of(shown)
+    first = console.admin.text("/production/entries/1")
+    assert "Promoted by force: version 1 came into Production. No version was there" in first
     # The second click, and a second person with an older page.
     second = console.admin.post(path, token, **fields)
     assert second.status_code == 409
@@ -565,7 +568,7 @@ def test_the_checks_show_what_doctor_finds(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     findings = [
-        Finding(subject="PostgreSQL", state=State.OK, text="answers"),
+        Finding(subject="PostgreSQL", state=State.OK, text="answers", remedy="Start it."),
         Finding(subject="model", state=State.NOTE, text="none yet"),
         Finding(subject="disk", state=State.WRONG, text=HOSTILE, remedy="Free some space."),
     ]

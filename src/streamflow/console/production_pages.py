@@ -130,6 +130,15 @@ def write_action(texts: Texts, entry: Entry) -> str:
     return texts.get("production.by_force", action=entry.action) if entry.forced else entry.action
 
 
+def _choose_intro(entry: Entry) -> str:
+    """Return the name of the sentence that says what an entry did to a stage."""
+    if entry.from_version is None:
+        return "entry.intro_moved_in" if entry.moves else "entry.intro_not_moved_in"
+    if entry.to_version is None:
+        return "entry.intro_moved_out" if entry.moves else "entry.intro_not_moved_out"
+    return "entry.intro_moved" if entry.moves else "entry.intro_not_moved"
+
+
 def _served_page(state: ConsoleState, text: str) -> Page:
     texts = state.texts
     instant = parse_instant(text)
@@ -164,5 +173,10 @@ def _entry_page(state: ConsoleState, number: int) -> Page:
         path=PRODUCTION_PAGE,
         tables=(gate.conditions, gate.compared) if gate else (),
         receipt=entry,
-        values={"entry": entry, "gate": gate, "action": write_action(texts, entry)},
+        values={
+            "entry": entry,
+            "gate": gate,
+            "action": write_action(texts, entry),
+            "intro": _choose_intro(entry),
+        },
     )

@@ -23,6 +23,7 @@ from streamflow.errors import ApiKeyUnknown
 from streamflow.steps.serving.api_keys import KeyRow, create_key, list_keys, revoke_keys
 from streamflow.steps.upkeep.console_actions import NewAction, record_work
 from streamflow.steps.upkeep.doctor import Finding, doctor
+from streamflow.steps.upkeep.doctor.finding import State
 from streamflow.web.request_context import notes_of
 
 SERVICE = "/service"
@@ -143,12 +144,13 @@ def _revocation_page(state: ConsoleState, key_id: str) -> Page:
     key = next((key for key in keys if key.id == key_id), None)
     if key is None:
         raise HTTPException(status_code=404)
+    if key.revoked is None:
+        title = state.texts.get("service.revoke_title", name=key.name)
+    else:
+        title = state.texts.get("service.revoked_title", name=key.name)
     return Page(
         template="revoke_key",
-        title=state.texts.get(
-            "service.revoke_title" if key.revoked is None else "service.revoked_title",
-            name=key.name,
-        ),
+        title=title,
         path=SERVICE,
         values={"key": key, "form_address": revocation_address(key.id)},
     )
@@ -204,7 +206,7 @@ def _findings_table(texts: Texts, findings: Sequence[Finding]) -> PageTable:
             Cell(finding.subject),
             Cell(str(finding.state), tone=STATE_TONES[finding.state]),
             Cell(finding.text),
-            Cell(finding.remedy),
+            Cell(finding.remedy if finding.state != State.OK else ""),
         )
         for finding in findings
     ]
