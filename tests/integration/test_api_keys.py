@@ -84,9 +84,15 @@ def test_a_key_is_shown_once_and_its_digest_alone_is_kept(
     assert second.key not in said("list")
     assert [row.id for row in revoke_keys(platform, "crm").revoked] == [parsed[0], second.row.id]
     assert {row.state for row in list_keys(platform)} == {"revoked"}
-    for nobody in ("crm", second.row.id, "9999"):
-        with pytest.raises(ApiKeyUnknown, match=f"has the name or id '{nobody}'"):
-            revoke_keys(platform, nobody)
+    # A second call changes nothing, and says so.
+    again = said("revoke", "crm")
+    assert again.count("was revoked before") == 2
+    assert "0 keys revoked" in again
+    receipt = revoke_keys(platform, second.row.id)
+    assert receipt.revoked == ()
+    assert [row.id for row in receipt.revoked_before] == [second.row.id]
+    with pytest.raises(ApiKeyUnknown, match="has the name or id '9999'"):
+        revoke_keys(platform, "9999")
 
 
 def test_a_key_cannot_be_brought_back(platform: Platform) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from html import unescape
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -225,13 +226,32 @@ def test_search_leads_to_the_user(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/users/nobody", "/users/", "/users/%00", "/users/%ff", "/nothing"]
+    ("path", "key"),
+    [
+        ("/users/nobody", "nobody"),
+        ("/users/", ""),
+        ("/users/%00", ""),
+        ("/users/%ff", "\ufffd"),
+        ("/users/%22%3E%3Cscript%3Ealert(1)", '"><script>alert(1)'),
+    ],
 )
-def test_an_unknown_key_or_page_is_404_in_words(browser: Browser, path: str) -> None:
+def test_an_unknown_key_is_404_in_words_and_can_be_corrected(
+    browser: Browser, path: str, key: str
+) -> None:
     answer = browser.get(path)
     assert answer.status_code == 404
-    assert "This page cannot be shown" in answer.text
+    assert "No such user" in answer.text
+    assert "<script>alert" not in answer.text
+    field = re.search(r'<input id="search"[^>]* value="([^"]*)"', answer.text)
+    assert field is not None
+    assert unescape(field[1]) == key
     assert "nobody" not in " ".join(browser.log)
+
+
+def test_an_unknown_page_is_404_in_words(browser: Browser) -> None:
+    answer = browser.get("/nothing")
+    assert answer.status_code == 404
+    assert "This page cannot be shown" in answer.text
 
 
 def test_a_user_has_values_reasons_and_every_answer(scored: Platform, browser: Browser) -> None:

@@ -5,10 +5,11 @@ Without Chromium the tests are skipped: `apt-get install chromium` brings it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,26 +18,32 @@ from support.axe import find_faults
 from support.browser import CHROMIUM, chromium_of, served
 from support.chain import JANUARY
 from support.console_contents import store_report
-from support.console_pages import browsed
+from support.console_pages import browsed, make_board
 from support.states import SCORED, in_state
 
-from streamflow.console import run_pages, service_pages, serving_pages
+from streamflow.console import production_pages, run_pages, service_pages, serving_pages
+from streamflow.console.job_pages import job_address
+from streamflow.console.jobs import JobOrder, Message
 from streamflow.console.pages import user_address
+from streamflow.console.service_pages import revocation_address
+from streamflow.console.state import ConsoleState
 from streamflow.core.serving.phase_times import PhaseTime
 from streamflow.platform import open_platform
+from streamflow.steps.serving.api_keys import create_key
 from streamflow.steps.serving.at_risk import RiskFilter, list_at_risk
+from streamflow.steps.stages.transitions import ProductionStatus
 from streamflow.steps.upkeep.doctor.finding import Finding, State
 from streamflow.warehouse.roles import CONSOLE
 from streamflow.web.api_report import ApiReport, CodeCount, Reload
 from streamflow.web.flow_runs import FlowLogLine, FlowRun, FlowRunRecord
 from streamflow.web.service_condition import Condition
-from streamflow.web.surroundings import Surroundings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium here: apt-get install chromium"
 )
 SHORT_LIST = "/at-risk?s.contract_type=Two+year&moved=up"
+WAIT_LIMIT_S = 300
 FINDINGS = [
     Finding(subject="PostgreSQL", state=State.OK, text="answers"),
     Finding(subject="model", state=State.NOTE, text="none yet"),
@@ -89,6 +96,12 @@ SERVICES = (
     ),
 )
 
+MOVED_OUTSIDE = ProductionStatus(
+    version=2,
+    entry=None,
+    notes=("version 2 was put into Production in MLflow, instead of version 1",),
+)
+
 ENGINEER_PATHS = (
     "/versions",
     "/versions/1",
@@ -120,8 +133,9 @@ ENGINEER_PATHS = (
     "/service/doctor",
     "/serving",
 )
-# Pages that have nothing to show, or that refuse an address.
+# Pages that have nothing to show, that refuse an address, or that show a fault.
 EMPTY_PATHS = (
+    "/production",
     "/runs",
     "/serving",
     "/production/served?instant=soon",
@@ -132,12 +146,16 @@ EMPTY_PATHS = (
 
 @dataclass
 class Site:
-    """The address of a console, a user of it, and what the browser asked for and said."""
+    """The address of a console, a user of it, and what the browser asked for and said.
+
+    revocation  the address of the form that revokes a key
+    """
 
     base: str
     user: str
+    revocation: str
     chromium: Any
-    surroundings: Surroundings
+    state: ConsoleState
     requests: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
@@ -173,12 +191,38 @@ def site(
         store_report(platform)
         console.state.find_flow_server = lambda: "http://127.0.0.1:4200/api"
         key = list_at_risk(platform, RiskFilter(limit=1)).users[0].key
+        api_key = create_key(platform, "a name " * 20, scope="read", days=30)
         yield Site(
             base=base,
             user=user_address(key),
+            revocation=revocation_address(api_key.row.id),
             chromium=chromium,
-            surroundings=console.state.surroundings,
+            state=console.state,
         )
+
+
+@contextmanager
+def running_job(state: ConsoleState) -> Iterator[str]:
+    """Run a job until the end of the block; yield the address of its page.
+
+    One line of its progress is wider than a small window.
+    """
+    may_end = Event()
+
+    def launch(_: JobOrder, on_message: Callable[[Message], None]) -> None:
+        on_message({"line": f"reading /{'a_long_folder_name/' * 20}users.csv"})
+        may_end.wait(WAIT_LIMIT_S)
+        on_message({"problem": "the test has ended"})
+
+    usual = state.jobs
+    state.jobs = make_board(launch)
+    order = JobOrder(kind="score", arguments={}, subject="drop of 2024-01-31", who="ada")
+    state.jobs.start(order)
+    try:
+        yield job_address(order.job_id)
+    finally:
+        may_end.set()
+        state.jobs = usual
 
 
 def test_every_page_fits_and_axe_finds_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,17 +232,21 @@ def test_every_page_fits_and_axe_finds_nothing(site: Site, monkeypatch: pytest.M
     monkeypatch.setattr(run_pages, "read_flow_run", lambda *_, **__: FLOW_RUN_RECORD)
     faults = []
     monkeypatch.setattr(serving_pages, "read_api_report", lambda *_: API_REPORT)
-    monkeypatch.setattr(site.surroundings, "find_api", lambda: API_REPORT.address)
-    monkeypatch.setattr(site.surroundings, "find_pages", lambda: {"mlflow": API_REPORT.address})
-    monkeypatch.setattr(site.surroundings, "list_services", lambda: SERVICES)
-    with site.page() as page:
+    surroundings = site.state.surroundings
+    monkeypatch.setattr(surroundings, "find_api", lambda: API_REPORT.address)
+    monkeypatch.setattr(surroundings, "find_pages", lambda: {"mlflow": API_REPORT.address})
+    monkeypatch.setattr(surroundings, "list_services", lambda: SERVICES)
+    with site.page() as page, running_job(site.state) as job:
         # A short list has the same parts as a long one.
-        for path in [SHORT_LIST, *site.paths[1:], *ENGINEER_PATHS, *EMPTY_PATHS]:
-            if path in EMPTY_PATHS:
-                monkeypatch.setattr(run_pages, "list_flow_runs", lambda *_, **__: [])
-                monkeypatch.setattr(site.surroundings, "find_api", str)
-                monkeypatch.setattr(site.surroundings, "find_pages", dict)
-                monkeypatch.setattr(site.surroundings, "list_services", lambda: None)
+        for path in [SHORT_LIST, *site.paths[1:], *ENGINEER_PATHS, site.revocation, job]:
+            page.goto(site.base + path)
+            faults += find_faults(page)
+        monkeypatch.setattr(production_pages, "production_status", lambda *_: MOVED_OUTSIDE)
+        monkeypatch.setattr(run_pages, "list_flow_runs", lambda *_, **__: [])
+        monkeypatch.setattr(surroundings, "find_api", str)
+        monkeypatch.setattr(surroundings, "find_pages", dict)
+        monkeypatch.setattr(surroundings, "list_services", lambda: None)
+        for path in EMPTY_PATHS:
             page.goto(site.base + path)
             faults += find_faults(page)
     assert not faults, "\n".join(faults)
@@ -250,8 +298,24 @@ def test_without_script_a_filter_works_too(site: Site) -> None:
         page.select_option("#f-contract_type", "Two year")
         page.get_by_role("button", name="Show").click()
         assert "s.contract_type=Two+year" in page.url
-        contracts = page.locator('td[data-label="contract type"]').all_text_contents()
+        contracts = page.locator('td[data-label="Contract type"]').all_text_contents()
         assert set(contracts) == {"Two year"}
+
+
+def test_in_a_small_window_a_value_stands_beside_its_name(site: Site) -> None:
+    """A row is a card there. An age and a bar belong to the value, not below the name."""
+    left = "parts => parts.map(part => part.getBoundingClientRect().left)"
+    with site.page(viewport={"width": 400, "height": 900}) as page:
+        for path, value, addition in (
+            ("/drops", ".list td .date", ".list td .age"),
+            (SHORT_LIST, ".list td .reasons", ".list td .bar"),
+        ):
+            page.goto(site.base + path)
+            start = min(page.locator(value).evaluate_all(left))
+            additions = page.locator(addition).evaluate_all(left)
+            assert additions
+            assert min(additions) > start, path
+        assert page.locator(".list td:empty").evaluate_all(left) == []
 
 
 def test_what_a_page_offers_to_read_works_by_keyboard_and_without_script(site: Site) -> None:

@@ -21,6 +21,7 @@ from conftest import Cluster
 from support.chain import JANUARY, copy_drop, load
 from support.console_contents import store_report
 from support.console_pages import STATEMENTS, Browser, browsed, text_of
+from support.mlflow_page import client, transition
 from support.states import THREE_VERSIONS, in_state
 
 from streamflow.console import service_pages
@@ -43,6 +44,8 @@ from streamflow.steps.stages.ledger import (
     read_newest_entries,
 )
 from streamflow.steps.stages.requester import Requester
+from streamflow.steps.stages.transitions import disagreements, reconcile
+from streamflow.steps.upkeep.console_actions import list_actions
 from streamflow.steps.upkeep.doctor.finding import Finding, State
 from streamflow.steps.versions.reproduce import LevelVerdict, ReproduceReceipt
 from streamflow.steps.versions.reproductions import record_reproduction
@@ -438,6 +441,9 @@ def test_a_promotion_shows_the_evidence_asks_once_and_happens_once(console: Cons
     shown = console.admin.get(moved.headers["location"]).text
     assert "<script>alert" not in shown
     assert f"overruled {HOSTILE}" in unescape(shown)
+    assert "Promoted by force: Production, from version 1 to version 2." in text_of(shown)
+    first = console.admin.text("/production/entries/1")
+    assert "Promoted by force: version 1 came into Production. No version was there" in first
     # The second click, and a second person with an older page.
     second = console.admin.post(path, token, **fields)
     assert second.status_code == 409
@@ -472,6 +478,54 @@ def test_a_rollback_happens_once(console: Console) -> None:
     )
 
 
+def move_in_mlflow(console: Console, version: int, stage: str, *, archive: bool = False) -> None:
+    """Move a version as on MLflow's page. The connections of the console can only read."""
+    with console.admin.state.acting() as writer:
+        transition(writer, version, stage, archive=archive)
+
+
+def test_a_stage_moved_in_mlflow_is_seen_and_reading_changes_nothing(console: Console) -> None:
+    platform = console.platform
+    assert "Moved outside" not in console.reader.text("/production")
+    move_in_mlflow(console, 3, "Production", archive=True)
+    before = read_ledger(platform), platform.models.read_stages()
+    [note] = disagreements(platform)
+    page = console.reader.get("/production")
+    assert len(STATEMENTS) <= MAX_STATEMENTS, STATEMENTS
+    text = text_of(page.text)
+    assert "Version 3 is in Production. The ledger does not have this change yet." in text
+    assert f"Moved outside of streamflow: {note}." in text
+    assert "streamflow reconcile" in text
+    assert (read_ledger(platform), platform.models.read_stages()) == before
+    with console.admin.state.acting() as writer:
+        [entry] = reconcile(writer).entered
+    text = console.reader.text("/production")
+    assert "Version 3 is in Production since" in text
+    assert "Moved outside" not in text
+    assert f"Entry {entry.seq} " in text
+    # Two versions in the stage: the version of the ledger serves, and the page says what to do.
+    move_in_mlflow(console, 1, "Production")
+    text = console.reader.text("/production")
+    assert "Version 3 is in Production since" in text
+    assert "Moved outside of streamflow: the versions 1, 3 are all in Production." in text
+    assert "promote the version that is to serve" in text
+    move_in_mlflow(console, 1, "Archived")
+    assert disagreements(platform) == []
+
+
+def test_the_ledger_is_shown_when_mlflow_has_no_such_model(console: Console) -> None:
+    model = console.platform.catalog.model
+    with console.admin.state.acting() as writer:
+        client(writer).rename_registered_model(model, f"{model}_renamed")
+    text = console.reader.text("/production")
+    with console.admin.state.acting() as writer:
+        client(writer).rename_registered_model(f"{model}_renamed", model)
+    assert "MLflow could not be asked which version is in Production:" in text
+    assert f"{model}_renamed" in text
+    assert f"Entry {read_ledger(console.platform)[-1].seq} " in text
+    assert "MLflow could not be asked" not in console.reader.text("/production")
+
+
 def test_a_key_is_shown_once_and_made_once(console: Console) -> None:
     platform = console.platform
     page = console.admin.get("/service")
@@ -500,9 +554,12 @@ def test_a_key_is_shown_once_and_made_once(console: Console) -> None:
     assert "This cannot be undone" in console.admin.text(form)
     assert console.admin.post(form, "").status_code == 403
     assert console.reader.post(form, console.reader.token("/versions")).status_code == 403
-    codes = [console.admin.post(form, token).status_code for _ in range(2)]
-    assert codes == [303, 404]
+    answers = [console.admin.post(form, token) for _ in range(2)]
+    assert [answer.headers["location"] for answer in answers] == ["/service", form]
     assert next(row for row in list_keys(platform) if row.id == key.id).state == "revoked"
+    assert f"The key {key.id} for {key.name} was already revoked" in console.admin.text(form)
+    records = [(line.state, line.outcome) for line in list_actions(platform, limit=2)]
+    assert records == [("done", "revoked before"), ("done", "")]
     # An address names one key: the name of several keys revokes none of them.
     assert console.admin.post("/service/keys/reader/revoke", token).status_code == 404
 
@@ -511,7 +568,7 @@ def test_the_checks_show_what_doctor_finds(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     findings = [
-        Finding(subject="PostgreSQL", state=State.OK, text="answers"),
+        Finding(subject="PostgreSQL", state=State.OK, text="answers", remedy="Start it."),
         Finding(subject="model", state=State.NOTE, text="none yet"),
         Finding(subject="disk", state=State.WRONG, text=HOSTILE, remedy="Free some space."),
     ]

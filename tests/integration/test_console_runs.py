@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
 from support.console_pages import Browser, browsed, text_of
+from support.console_servers import RUN, flow_server
 
 from streamflow.platform import Platform, open_platform
 from streamflow.warehouse.roles import CONSOLE
-
-HOSTILE = '"><script>alert(1)</script>'
-RUN = "0199a1b2-0000-7000-8000-000000000001"
-FLOW = "0199a1b2-0000-7000-8000-000000000002"
-ANSWERS: dict[str, Any] = {
-    "/api/flow_runs/filter": [
-        {
-            "id": RUN,
-            "name": "bold-owl",
-            "flow_id": FLOW,
-            "state_name": "Failed",
-            "state": {"message": f"it failed {HOSTILE}"},
-            "start_time": "2026-01-02T03:04:05.000006Z",
-            "end_time": None,
-            "estimated_run_time": 61.25,
-        }
-    ],
-    "/api/flows/filter": [{"id": FLOW, "name": "monthly"}],
-    "/api/logs/filter": [
-        {"timestamp": "2026-01-02T03:04:07Z", "level": 40, "message": f"second {HOSTILE}"},
-        {"timestamp": "2026-01-02T03:04:06Z", "level": 20, "message": "first"},
-    ],
-}
-
-
-@contextmanager
-def flow_server(questions: list[tuple[str, Any]]) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            questions.append((self.path, json.loads(body)))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(json.dumps(ANSWERS[self.path]).encode())
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/api"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture

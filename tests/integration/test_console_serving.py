@@ -7,20 +7,16 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
-from threading import Thread
 from time import perf_counter, time
 
 import pytest
 from pydantic import SecretStr
 from support.console_pages import STATEMENTS, Browser, browsed, text_of
+from support.console_servers import HOSTILE, api_server, make_metrics
 
-from streamflow.api.metrics import Metrics
-from streamflow.api.reload import Readiness, ServedVersion
 from streamflow.database import connect
 from streamflow.errors import ServiceFailed
 from streamflow.platform import Platform, open_platform
@@ -29,7 +25,6 @@ from streamflow.warehouse.roles import CONSOLE
 from streamflow.web.service_condition import Condition
 from streamflow.web.surroundings import Surroundings
 
-HOSTILE = '"><script>alert(1)</script>'
 KEY = "a key of scope metrics"
 MAX_STATEMENTS = 6
 MAX_PAGE_BYTES = 100_000
@@ -44,51 +39,6 @@ API = Condition(
     restarts=2,
     note=f"not ready: {HOSTILE}",
 )
-
-
-def make_metrics() -> bytes:
-    """What /metrics of a real API would say after some requests."""
-    metrics = Metrics()
-    for seconds in (0.002, 0.004, 0.2):
-        metrics.observe_phase("queue", seconds)
-    metrics.observe_phase("model", 20.0)
-    metrics.count_answer("POST", "/predict", 200, 0.03)
-    metrics.count_answer("GET", "/health", 200, 0.01)
-    metrics.count_prediction(7, 1)
-    metrics.count_reload("refused", 8)
-    metrics.count_reload("refused", 8)
-    metrics.count_reload("swapped", 7)
-    for code in ("overloaded", "overloaded", "not_found"):
-        metrics.count_error(code)
-    pool = {"pool_size": 4, "pool_available": 3, "requests_waiting": 0}
-    return metrics.render(
-        Readiness(reasons=(), notes=(), current=ServedVersion(), as_of=None, waiting=5, pool=pool)
-    )
-
-
-@contextmanager
-def api_server(*, key: str = "", body: bytes | None = None) -> Iterator[str]:
-    """Serve what an API answers; with a key, only to who brings it."""
-    readiness = {"status": "not ready", "reasons": [f"model {HOSTILE}"], "notes": ["a note"]}
-    bodies = {"/ready": json.dumps(readiness).encode(), "/metrics": body or make_metrics()}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            is_open = self.path == "/ready" or self.headers.get("X-API-Key", "") == key
-            status = 503 if self.path == "/ready" else 200
-            self.send_response(status if is_open else 401)
-            self.end_headers()
-            if is_open:
-                self.wfile.write(bodies[self.path])
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(scope="module")

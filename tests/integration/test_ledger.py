@@ -16,15 +16,14 @@ from uuid import uuid4
 import psycopg
 import pytest
 from conftest import Cluster
-from mlflow import MlflowClient
 from support.api import asked, served
 from support.chain import JANUARY, run
 from support.lifecycle import random_moves
+from support.mlflow_page import client, transition
 from support.processes import wait_for
 
 from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, VersionMissing
-from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.promotion.promote import promote
 from streamflow.steps.promotion.rollback import rollback
@@ -82,18 +81,6 @@ def one(trained: Platform) -> Platform:
     reconcile(trained)
     assert state(trained) == (1, 1, 1)
     return trained
-
-
-def client(platform: Platform) -> MlflowClient:
-    """A stock client: what it does is what MLflow's page does."""
-    return MlflowClient(platform.tracking_uri, registry_uri=platform.tracking_uri)
-
-
-def transition(platform: Platform, version: int, stage: str, *, archive: bool = False) -> None:
-    with ignore_stage_warnings():
-        client(platform).transition_model_version_stage(
-            NAME, str(version), stage, archive_existing_versions=archive
-        )
 
 
 def alias(platform: Platform, version: int) -> None:
@@ -164,7 +151,8 @@ def test_promotions_refusals_and_rollbacks_are_entered_with_their_evidence(one: 
 
 def test_the_stage_moved_in_mlflow_is_served_and_entered_with_mlflows_time(one: Platform) -> None:
     transition(one, 3, "Production", archive=True)
-    begin = one.models.read_stages().changed_at[3]
+    begin = one.models.version(3).changed
+    assert begin is not None
     assert load_serving(one).version == 3  # before anybody has entered it
     [entry] = reconcile(one).entered
     assert (entry.action, entry.who, entry.from_version, entry.to_version) == (

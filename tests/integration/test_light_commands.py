@@ -21,6 +21,7 @@ from streamflow.models import registry_tables
 from streamflow.models.mlflow_client import ignore_stage_warnings, newest_schema
 from streamflow.models.registry_content import read_by_client
 from streamflow.models.registry_tables import TABLES_VERSION, RegistryTables
+from streamflow.models.stages import find_stages
 from streamflow.platform import Platform, open_platform
 from streamflow.steps.stages.transitions import version_in_stage
 
@@ -120,6 +121,10 @@ def test_the_tables_say_what_mlflows_client_says(served: Platform) -> None:
         assert read_tables(served).find_run_location(own.run_id) == run.info.artifact_uri
     assert by_tables.aliases == by_client.aliases == {"production": 1}
     assert by_tables.model_tags == by_client.model_tags
+    stages = read_tables(served).read_stages()
+    assert stages == find_stages(by_client)
+    assert stages is not None
+    assert stages.versions_by_stage == {"Production": [1], "Staging": []}
 
 
 def test_a_number_that_no_version_can_have_is_of_no_version(served: Platform) -> None:

@@ -17,6 +17,7 @@ from support.fork_server import PROGRAM, run_forked
 from streamflow.database import attach
 from streamflow.database.embedded import remove_server
 from streamflow.database.server_folder import find_folders_outside, find_server_folders
+from streamflow.files.home_catalog import load_home_catalog, remember_catalog
 from streamflow.services.running_stack import take_lock
 
 
@@ -36,6 +37,7 @@ def test_the_folders_are_named_and_deleted_and_a_second_time_there_is_nothing(ho
     assert bool(outside) == (os.geteuid() == 0)
     (home / "logs").mkdir()
     (home / "logs" / "api.log").write_text("x" * 5_000_000)
+    remember_catalog(home, load_home_catalog(home, None))
     plan = called(home, "uninstall", "--dry-run")
     assert plan.returncode == 0
     assert all(f"  {path} (" in plan.stdout for path in (home, *outside))

@@ -15,7 +15,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from streamflow.core.promotion.ledger import Entry, current_holder
+from streamflow.core.promotion.ledger import Entry, find_last_move
 from streamflow.database import connect
 from streamflow.errors import LedgerChanged
 from streamflow.models.mlflow_client import ignore_stage_warnings
@@ -177,7 +177,8 @@ def list_disagreements(platform: Platform, person: Person) -> list[str]:
     """Return where ledger, MLflow and the pages of a console say different things."""
     entries = read_ledger(platform)
     stages = platform.models.read_stages()
-    holder = current_holder(entries, "Production")
+    last_move = find_last_move(entries)
+    holder = last_move.to_version if last_move else None
     views: dict[str, object] = {
         "stage": stages.versions_by_stage["Production"],
         "alias": [stages.aliased_versions["Production"]],

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from conftest import Cluster
 
-from streamflow.core.promotion.ledger import current_holder
+from streamflow.core.promotion.ledger import find_last_move
 from streamflow.platform import Platform, open_platform
 from streamflow.settings import inherited_environment
 from streamflow.steps.stages.ledger import read_ledger, verify_ledger
@@ -80,8 +80,9 @@ def killed(platform: Platform, cluster: Cluster, *, seed: int) -> tuple[int, lis
     process.stdout.close()
     reconcile(platform)
     entries, now = read_ledger(platform), platform.models.read_stages()
+    last_move = find_last_move(entries)
     said = {
-        "ledger": current_holder(entries, "Production"),
+        "ledger": last_move.to_version if last_move else None,
         "stage": now.versions_by_stage["Production"],
         "alias": now.aliased_versions["Production"],
     }

@@ -115,7 +115,7 @@ def revoke_keys(
 ) -> None:
     """Revoke the key with this id, or all keys of this name.
 
-    A running API refuses them within 5 seconds.
+    A running API refuses them within 5 seconds. A key that is revoked already stays as it is.
 
     Example: streamflow keys revoke crm
     """
@@ -142,5 +142,9 @@ def _format_created(receipt: KeyReceipt) -> str:
 
 def _format_revoked(receipt: RevokeReceipt) -> str:
     lines = [f"  {row.id}  {one_line(row.name)}  scope {row.scope}" for row in receipt.revoked]
+    lines += [
+        f"  {row.id}  {one_line(row.name)}  was revoked before, at {_format_minute(row.revoked)}"
+        for row in receipt.revoked_before
+    ]
     lines.append(f"[OK] {count_of(len(receipt.revoked), 'key')} revoked")
     return "\n".join(lines)

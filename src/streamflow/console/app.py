@@ -30,6 +30,7 @@ from streamflow.console import (
     work_forms,
 )
 from streamflow.console.form_numbers import FormSentBefore
+from streamflow.console.formats import write_sentence
 from streamflow.console.forms import ForeignForm
 from streamflow.console.jobs import JobRunning
 from streamflow.console.navigation import FIRST_PAGE
@@ -159,7 +160,7 @@ def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:
     async def show_own_error(request: Request, error: StreamflowError) -> Response:
         """Show an error of streamflow, with the command that helps on a line of its own."""
         command = COMMAND.search(error.remedy)
-        lines = [_as_sentence(error.message), error.remedy]
+        lines = [write_sentence(error.message), error.remedy]
         return problem_page(
             request,
             state,
@@ -198,9 +199,3 @@ def _status_of(error: StreamflowError) -> int:
     A page about a missing version does not exist.
     """
     return 404 if isinstance(error, VersionMissing) else error.http_status
-
-
-def _as_sentence(text: str) -> str:
-    """Return a text with a capital letter at its beginning and a full stop at its end."""
-    sentence = text[:1].upper() + text[1:]
-    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."

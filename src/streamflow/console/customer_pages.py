@@ -21,6 +21,7 @@ from streamflow.errors import EntityUnknown, FilterInvalid
 from streamflow.steps.serving.at_risk import Position, RiskFilter, list_at_risk
 from streamflow.steps.serving.portfolio import Portfolio, read_portfolio
 from streamflow.steps.serving.user_record import read_user
+from streamflow.web.request_context import notes_of
 
 AT_RISK = "/at-risk"
 SEGMENT_PREFIX = "s."
@@ -51,7 +52,11 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
     def user(request: Request) -> Response:
         """Show everything that is known of one user."""
         visitor = state.require(request)
-        return respond(request, state, visitor, _user_page(request, state))
+        try:
+            page = _user_page(request, state)
+        except EntityUnknown as error:
+            page = _unknown_user_page(request, state, error)
+        return respond(request, state, visitor, page)
 
     @app.get("/portfolio")
     def portfolio(request: Request) -> Response:
@@ -203,6 +208,22 @@ def _user_page(request: Request, state: ConsoleState) -> Page:
             "value": formats.format_value,
             "trust": write_trust(texts, record.trust, datetime.now(UTC)),
         },
+    )
+
+
+def _unknown_user_page(request: Request, state: ConsoleState, error: EntityUnknown) -> Page:
+    """Say that nobody has the key, and let the person search again."""
+    notes_of(request).error = error.code
+    key = request.path_params["key"]
+    return Page(
+        template="unknown_user",
+        title=state.texts.get("user.unknown"),
+        path=AT_RISK,
+        values={
+            "lines": [formats.write_sentence(error.message), error.remedy],
+            "key": key if key.isprintable() else "",
+        },
+        status=error.http_status,
     )
 
 

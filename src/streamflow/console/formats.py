@@ -99,6 +99,16 @@ def format_age(instant: datetime, now: datetime) -> str:
     return f"{length} ago" if days > 0 else f"in {length}"
 
 
+def write_sentence(text: str) -> str:
+    """Write a text with a capital letter at its beginning and a full stop at its end.
+
+    >>> write_sentence("no user has such a key"), write_sentence("Why?")
+    ('No user has such a key.', 'Why?')
+    """
+    sentence = text[:1].upper() + text[1:]
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
+
+
 def _format_length(days: int) -> str:
     if days < 2 * DAYS_PER_MONTH:
         return _format_count(days, "day")

@@ -15,7 +15,7 @@ from streamflow.console.state import ConsoleState
 from streamflow.console.tables import Cell, PageColumn, PageTable, make_paging
 from streamflow.console.texts import Texts
 from streamflow.core.promotion.ledger import Entry
-from streamflow.errors import VersionMissing
+from streamflow.errors import StreamflowError, VersionMissing
 from streamflow.platform import Platform
 from streamflow.steps.stages.ledger import (
     VersionAtInstant,
@@ -23,11 +23,10 @@ from streamflow.steps.stages.ledger import (
     read_entry,
     read_newest_entries,
 )
+from streamflow.steps.stages.transitions import ProductionStatus, production_status
 
 PRODUCTION_PAGE = "/production"
 ENTRIES_SHOWN = 25
-# The newest entry counts, also if PostgreSQL's clock dates it later than the clock of this machine.
-NEWEST = datetime.max.replace(tzinfo=UTC)
 
 
 def add_pages(app: FastAPI, state: ConsoleState) -> None:
@@ -59,9 +58,9 @@ def entry_address(number: int) -> str:
 
 def _ledger_page(state: ConsoleState, below: int | None) -> Page:
     texts = state.texts
-    with state.reading() as platform:
+    with state.reading_versions() as platform:
         entries = read_newest_entries(platform, below=below, limit=ENTRIES_SHOWN)
-        serving = _find_version_at(platform, NEWEST)
+        status, problem = _read_status(platform)
     return Page(
         template="production",
         title=texts.get("production.title"),
@@ -69,11 +68,22 @@ def _ledger_page(state: ConsoleState, below: int | None) -> Page:
         tables=(_ledger_table(texts, entries),),
         receipt=entries,
         values={
-            "serving": serving,
-            "entry_address": entry_address,
+            "status": status,
+            "registry_problem": problem,
             **make_paging([entry.seq for entry in entries], below, ENTRIES_SHOWN),
         },
     )
+
+
+def _read_status(platform: Platform) -> tuple[ProductionStatus | None, str]:
+    """Return which version serves, or the reason why MLflow could not be asked.
+
+    The page shows the ledger in both cases.
+    """
+    try:
+        return production_status(platform), ""
+    except StreamflowError as error:
+        return None, error.message
 
 
 def _find_version_at(platform: Platform, instant: datetime) -> VersionAtInstant | None:
@@ -120,6 +130,15 @@ def write_action(texts: Texts, entry: Entry) -> str:
     return texts.get("production.by_force", action=entry.action) if entry.forced else entry.action
 
 
+def _choose_intro(entry: Entry) -> str:
+    """Return the name of the sentence that says what an entry did to a stage."""
+    if entry.from_version is None:
+        return "entry.intro_moved_in" if entry.moves else "entry.intro_not_moved_in"
+    if entry.to_version is None:
+        return "entry.intro_moved_out" if entry.moves else "entry.intro_not_moved_out"
+    return "entry.intro_moved" if entry.moves else "entry.intro_not_moved"
+
+
 def _served_page(state: ConsoleState, text: str) -> Page:
     texts = state.texts
     instant = parse_instant(text)
@@ -154,5 +173,10 @@ def _entry_page(state: ConsoleState, number: int) -> Page:
         path=PRODUCTION_PAGE,
         tables=(gate.conditions, gate.compared) if gate else (),
         receipt=entry,
-        values={"entry": entry, "gate": gate, "action": write_action(texts, entry)},
+        values={
+            "entry": entry,
+            "gate": gate,
+            "action": write_action(texts, entry),
+            "intro": _choose_intro(entry),
+        },
     )

@@ -23,6 +23,7 @@ from streamflow.errors import ApiKeyUnknown
 from streamflow.steps.serving.api_keys import KeyRow, create_key, list_keys, revoke_keys
 from streamflow.steps.upkeep.console_actions import NewAction, record_work
 from streamflow.steps.upkeep.doctor import Finding, doctor
+from streamflow.steps.upkeep.doctor.finding import State
 from streamflow.web.request_context import notes_of
 
 SERVICE = "/service"
@@ -140,12 +141,16 @@ def _new_action(request: Request, visitor: Visitor, action: str, subject: str) -
 def _revocation_page(state: ConsoleState, key_id: str) -> Page:
     with state.reading() as platform:
         keys = list_keys(platform)
-    key = next((key for key in keys if key.id == key_id and key.revoked is None), None)
+    key = next((key for key in keys if key.id == key_id), None)
     if key is None:
         raise HTTPException(status_code=404)
+    if key.revoked is None:
+        title = state.texts.get("service.revoke_title", name=key.name)
+    else:
+        title = state.texts.get("service.revoked_title", name=key.name)
     return Page(
         template="revoke_key",
-        title=state.texts.get("service.revoke_title", name=key.name),
+        title=title,
         path=SERVICE,
         values={"key": key, "form_address": revocation_address(key.id)},
     )
@@ -163,13 +168,15 @@ def _revoke(
         # The step takes a name, too: an address names one key only.
         if key_id not in {key.id for key in list_keys(platform)}:
             raise ApiKeyUnknown(f"no key has the id '{key_id}'")
-        record_work(
+        receipt = record_work(
             platform,
             _new_action(request, visitor, "revoke key", key_id),
             lambda: revoke_keys(platform, key_id),
-            lambda _: "",
+            lambda receipt: "" if receipt.revoked else "revoked before",
         )
-    return RedirectResponse(SERVICE, status_code=303)
+    # The page of a key that was revoked before says since when.
+    address = SERVICE if receipt.revoked else revocation_address(key_id)
+    return RedirectResponse(address, status_code=303)
 
 
 def _doctor_page(state: ConsoleState) -> Page:
@@ -199,7 +206,7 @@ def _findings_table(texts: Texts, findings: Sequence[Finding]) -> PageTable:
             Cell(finding.subject),
             Cell(str(finding.state), tone=STATE_TONES[finding.state]),
             Cell(finding.text),
-            Cell(finding.remedy),
+            Cell(finding.remedy if finding.state != State.OK else ""),
         )
         for finding in findings
     ]

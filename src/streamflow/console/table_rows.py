@@ -5,6 +5,7 @@ Every text of a cell is escaped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
@@ -16,6 +17,8 @@ from streamflow.console.formats import format_age
 from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
 
+# A day or an instant breaks at its hyphens where a column is narrow, unless it is marked as a date.
+DAY = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d)?")
 REASON_ARROWS = {"up": "▲", "down": "▼"}
 REASON_WORDS = {"up": "at_risk.raises", "down": "at_risk.lowers"}
 
@@ -30,7 +33,8 @@ def draw_rows(texts: Texts, table: PageTable, now: datetime) -> Markup:
 def _start_cell(column: PageColumn) -> str:
     """Return the first tag of each cell of a column, but not of a row's heading."""
     kind = ' class="number"' if column.kind == "number" else ""
-    label = f' data-label="{escape(column.title)}"' if column.title else ""
+    title = column.title[:1].upper() + column.title[1:]
+    label = f' data-label="{escape(title)}"' if title else ""
     return f"<td{kind}{label}>"
 
 
@@ -57,6 +61,7 @@ def _draw_cell(texts: Texts, cell: Cell, now: datetime) -> str:
 
 def _draw_text(cell: Cell, *, is_date: bool) -> str:
     shown = escape(cell.shown)
+    is_date = is_date or DAY.fullmatch(shown) is not None
     if cell.link:
         kind = ' class="date"' if is_date else ""
         return f'<a{kind} href="{escape(cell.link)}">{shown}</a>'

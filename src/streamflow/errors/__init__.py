@@ -34,7 +34,7 @@ StreamflowError
 ├── FilterInvalid            a list of users cannot be filtered or continued like this
 ├── LedgerChanged            the ledger has a newer entry than the person saw who asks for a change
 ├── Overloaded               there are more requests than can be answered in time
-├── ApiKeyUnknown            no API key in force has this name or id
+├── ApiKeyUnknown            no API key has this name or id
 ├── EngineUnavailable        the Spark Connect server cannot be reached or refuses
 ├── EngineFailed             the Spark Connect server could not do the work of a step
 ├── PackagesMissing          packages of an extra are not installed that this work needs

@@ -15,8 +15,9 @@ from streamflow.models.system_metrics import without_system_metrics
 class ModelVersion:
     """A version of the registered model, as MLflow stores it.
 
-    `as_of` is empty for a version that streamflow did not register. `files_location` is the folder
-    of the files of its run, if it was read together with the version; no receipt shows it.
+    `as_of` is empty for a version that streamflow did not register. No receipt shows `changed`,
+    which is when MLflow last changed the version, such as its stage, and `files_location`, which is
+    the folder of the files of its run if it was read together with the version.
     """
 
     version: int
@@ -27,6 +28,7 @@ class ModelVersion:
     metrics: Mapping[str, float]
     as_of: str
     tags: Mapping[str, str]
+    changed: datetime | None = field(default=None, repr=False, compare=False)
     files_location: str | None = field(default=None, repr=False, compare=False)
 
 
@@ -54,5 +56,6 @@ def create_model_version(
         metrics=translate_old_metrics(without_system_metrics(metrics)),
         as_of=mlflow_version.tags.get("as_of", ""),
         tags=dict(mlflow_version.tags),
+        changed=datetime.fromtimestamp(mlflow_version.last_updated_timestamp / 1000, UTC),
         files_location=getattr(mlflow_version, "files_location", None),
     )

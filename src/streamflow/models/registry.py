@@ -234,7 +234,7 @@ class Registry:
 
     def read_stages(self) -> RegistryStages:
         """Return what MLflow stores about stages, their aliases and the newest ledger entry."""
-        return stages.find_stages(self._reader.read_content())
+        return self._reader.read_stages()
 
     def set_alias(self, stage: str, number: int | None) -> None:
         """Set the alias of a stage to a version, or delete the alias when `number` is None."""

@@ -11,6 +11,7 @@ from streamflow.models.model_version import ModelVersion, create_model_version
 from streamflow.models.registry_content import RegistryContent, read_by_client
 from streamflow.models.registry_repair import refuse_renamed_model
 from streamflow.models.registry_tables import RegistryTables
+from streamflow.models.stages import RegistryStages, find_stages
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -63,6 +64,15 @@ class RegistryReader:
             if not content.versions and below is None:
                 refuse_renamed_model(client, self._name)
             return content
+
+    def read_stages(self) -> RegistryStages:
+        """Read the stages from MLflow's tables if they are ours, else through MLflow's client.
+
+        Raises:
+            ModelRenamed: the model has no version under its name.
+        """
+        known_stages = self._tables.read_stages() if self._tables else None
+        return known_stages or find_stages(self.read_content())
 
     def versions(self, *, below: int | None = None, limit: int | None = None) -> list[ModelVersion]:
         """Return the versions, the newest first: see `read_content` for the parameters."""

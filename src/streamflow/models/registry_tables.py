@@ -16,6 +16,7 @@ from streamflow.database.connect import connect_read_only, read_first_row
 from streamflow.database.sql_files import Query, load_queries
 from streamflow.errors import DatabaseUnavailable, VersionMissing
 from streamflow.models.registry_content import RegistryContent
+from streamflow.models.stages import ALIAS_BY_STAGE, RegistryStages, make_stages
 
 QUERIES = load_queries(__file__, "registry_tables.sql")
 #: The version of MLflow's tables that the SQL is for. A test compares it with the installed MLflow.
@@ -85,6 +86,22 @@ class RegistryTables:
             model_tags=tags,
             read_metrics=_read_metrics,
         )
+
+    def read_stages(self) -> RegistryStages | None:
+        """Return what the registry has about the stages of the model, without its versions.
+
+        Returns:
+            None when the model has no version, or when the tables cannot be read here.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        parameters = {"name": self._name, "stages": list(ALIAS_BY_STAGE)}
+        results = self._read((QUERIES["select_stages"], parameters))
+        if results is None:
+            return None
+        [(has_version, staged, aliases, tags)] = results[0]
+        return make_stages(staged, aliases, tags) if has_version else None
 
     def find_run_location(self, run_id: str) -> str | None:
         """Return the folder of the files of a run.

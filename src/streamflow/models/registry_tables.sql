@@ -35,6 +35,22 @@ SELECT
     (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM public.registered_model_tags
         WHERE workspace = 'default' AND name = %(name)s) AS tags
 
+-- select_stages --
+-- Whether a registered model has a version, which of its versions are in one of some stages, its
+-- aliases, each with its version, and its tags: one row.
+SELECT
+    EXISTS (SELECT FROM public.model_versions
+        WHERE workspace = 'default' AND name = %(name)s AND current_stage <> 'Deleted_Internal')
+        AS has_version,
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(version, current_stage)), '[]')
+        FROM public.model_versions
+        WHERE workspace = 'default' AND name = %(name)s AND current_stage = ANY(%(stages)s))
+        AS staged,
+    (SELECT coalesce(jsonb_object_agg(alias, version), '{}') FROM public.registered_model_aliases
+        WHERE workspace = 'default' AND name = %(name)s) AS aliases,
+    (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM public.registered_model_tags
+        WHERE workspace = 'default' AND name = %(name)s) AS tags
+
 -- select_run_location --
 -- The folder of the files of a run.
 SELECT artifact_uri FROM public.runs WHERE run_uuid = %s

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from streamflow.models.mlflow_client import ignore_stage_warnings
 from streamflow.models.registry_content import RegistryContent
@@ -25,37 +25,41 @@ class RegistryStages:
     Attributes:
         versions_by_stage: stage -> the versions in it.
         aliased_versions: stage -> the version that its alias names.
-        changed_at: version -> when MLflow last changed it.
         ledger_head: the newest ledger entry that we recorded in MLflow.
     """
 
     versions_by_stage: dict[str, list[int]]
     aliased_versions: dict[str, int | None]
-    changed_at: dict[int, datetime]
     ledger_head: str | None
 
 
 def find_stages(content: RegistryContent) -> RegistryStages:
     """Find the present stages in the content of the registry."""
-    versions = content.versions
+    staged = [(int(version.version), version.current_stage) for version in content.versions]
+    return make_stages(staged, content.aliases, content.model_tags)
+
+
+def make_stages(
+    staged: Iterable[tuple[int, str]],
+    aliases: Mapping[str, int],
+    model_tags: Mapping[str, str],
+) -> RegistryStages:
+    """Make the stages of a registered model from what MLflow stores.
+
+    Args:
+        staged: versions, each with its stage. Those in a stage without an alias are left out.
+        aliases: alias -> version.
+        model_tags: the tags of the registered model.
+    """
+    versions_by_stage: dict[str, list[int]] = {stage: [] for stage in ALIAS_BY_STAGE}
+    for version, stage in sorted(staged):
+        if stage in versions_by_stage:
+            versions_by_stage[stage].append(version)
     return RegistryStages(
-        versions_by_stage={stage: _list_versions(versions, stage) for stage in ALIAS_BY_STAGE},
-        aliased_versions={
-            stage: content.aliases.get(alias) for stage, alias in ALIAS_BY_STAGE.items()
-        },
-        changed_at={int(version.version): _get_change_time(version) for version in versions},
-        ledger_head=content.model_tags.get(LEDGER_HEAD_TAG),
+        versions_by_stage=versions_by_stage,
+        aliased_versions={stage: aliases.get(alias) for stage, alias in ALIAS_BY_STAGE.items()},
+        ledger_head=model_tags.get(LEDGER_HEAD_TAG),
     )
-
-
-def _get_change_time(version: Any) -> datetime:
-    """Return when MLflow last changed a version."""
-    return datetime.fromtimestamp(version.last_updated_timestamp / 1000, UTC)
-
-
-def _list_versions(versions: list[Any], stage: str) -> list[int]:
-    """Return the numbers of the versions in a stage, sorted."""
-    return sorted(int(version.version) for version in versions if version.current_stage == stage)
 
 
 def move_to_stage(

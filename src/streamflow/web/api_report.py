@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from streamflow.core.serving.phase_times import PhaseTime, make_phase_time
+from streamflow.web.network_errors import describe_network_error
 
 TIMEOUT_S = 1.5
 MAX_ANSWER_BYTES = 4_000_000
@@ -130,7 +131,7 @@ def read_api_report(address: str, key: str | None) -> ApiReport:
         numbers = ApiNumbers(_fetch(address, "/metrics", key, (200,)).decode())
         return make_report(address, readiness, numbers)
     except (OSError, HTTPException) as exc:
-        raise ApiSilent(str(exc) or type(exc).__name__) from exc
+        raise ApiSilent(describe_network_error(exc)) from exc
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as exc:
         raise ApiSilent("what answers there is no API of streamflow") from exc
 

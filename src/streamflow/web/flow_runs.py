@@ -12,6 +12,8 @@ from http.client import HTTPException
 from typing import Any
 from uuid import UUID
 
+from streamflow.web.network_errors import describe_network_error
+
 TIMEOUT_S = 5
 TAG = "streamflow"  # of every run of our flows
 MAX_ANSWER_BYTES = 4_000_000
@@ -153,7 +155,7 @@ def _ask(server: str, path: str, query: Mapping[str, Any]) -> list[Mapping[str, 
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
             rows = json.loads(answer.read(MAX_ANSWER_BYTES))
     except (OSError, HTTPException, ValueError) as exc:
-        raise FlowServerSilent(str(exc)) from exc
+        raise FlowServerSilent(describe_network_error(exc)) from exc
     if not isinstance(rows, list):
         raise FlowServerSilent("the answer is no list")
     return rows

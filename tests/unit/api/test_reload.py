@@ -18,7 +18,7 @@ from streamflow.errors import ArtifactUntrusted, DatabaseUnavailable, VersionMis
 from streamflow.settings import Settings
 from streamflow.steps.stages.transitions import ProductionStatus
 
-NOTHING = ProductionStatus(version=None, since=None, notes=())
+NOTHING = ProductionStatus(version=None, entry=None, notes=())
 
 
 class Registry:

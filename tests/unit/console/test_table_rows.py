@@ -41,6 +41,9 @@ def draw(*cells: Cell) -> str:
             Cell("x", link="/d", moment=DAY),
             '<a class="date" href="/d">x</a> <span class="age">1 day ago</span>',
         ),
+        (Cell("2024-01-31"), '<span class="date">2024-01-31</span>'),
+        (Cell("2024-01-31 12:00"), '<span class="date">2024-01-31 12:00</span>'),
+        (Cell("2024-01-31 or later"), "2024-01-31 or later"),
         (Cell(0.5, HOSTILE, bar=0.5), f"{ESCAPED}{draw_bar(0.5)}"),
         (
             Cell("x", lines=(("up", HOSTILE), ("down", "b"))),
@@ -52,7 +55,7 @@ def draw(*cells: Cell) -> str:
     ],
 )
 def test_a_cell_is_drawn_and_escaped(cell: Cell, html: str) -> None:
-    expected = f'<tr><th scope="row">{html}</th><td data-label="t1">{html}</td></tr>'
+    expected = f'<tr><th scope="row">{html}</th><td data-label="T1">{html}</td></tr>'
     assert draw(cell, cell) == expected
 
 

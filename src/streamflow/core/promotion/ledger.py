@@ -189,12 +189,6 @@ def find_last_move(entries: Iterable[Entry], stage: str = PRODUCTION) -> Entry |
     return newest
 
 
-def current_holder(entries: Iterable[Entry], stage: str) -> int | None:
-    """Return the version that holds a stage."""
-    move = find_last_move(entries, stage)
-    return move.to_version if move else None
-
-
 def rollback_version(
     entries: Iterable[Entry],
     stage: str = PRODUCTION,

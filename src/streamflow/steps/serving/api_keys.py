@@ -34,9 +34,14 @@ class KeyReceipt:
 
 @dataclass(frozen=True, kw_only=True)
 class RevokeReceipt:
-    """The keys that are no longer valid after this call."""
+    """The keys that are no longer valid after this call.
+
+    revoked         those that this call revoked
+    revoked_before  those with this name or id that were revoked before this call
+    """
 
     revoked: tuple[KeyRow, ...]
+    revoked_before: tuple[KeyRow, ...]
 
 
 def create_key(platform: Platform, name: str, *, scope: Scope, days: int | None) -> KeyReceipt:
@@ -59,15 +64,25 @@ def list_keys(platform: Platform) -> list[KeyRow]:
 
 
 def revoke_keys(platform: Platform, name_or_id: str) -> RevokeReceipt:
-    """Revoke the key with this id, or all keys with this name.
+    """Revoke the key with this id, or all keys with this name. A second call changes nothing.
 
     Raises:
-        ApiKeyUnknown: no key with this name or id exists that is not revoked yet.
+        ApiKeyUnknown: no key has this name or id.
     """
     revoked = revoke_api_keys(platform.connection, name_or_id)
-    if not revoked:
-        raise ApiKeyUnknown(f"no key that is not revoked yet has the name or id '{name_or_id}'")
-    return RevokeReceipt(revoked=tuple(_row(key, datetime.now(UTC)) for key in revoked))
+    revoked_ids = {key.id for key in revoked}
+    revoked_before = [
+        key
+        for key in api_keys(platform.connection)
+        if name_or_id in (key.id, key.name) and key.id not in revoked_ids
+    ]
+    if not revoked and not revoked_before:
+        raise ApiKeyUnknown(f"no key has the name or id '{name_or_id}'")
+    now = datetime.now(UTC)
+    return RevokeReceipt(
+        revoked=tuple(_row(key, now) for key in revoked),
+        revoked_before=tuple(_row(key, now) for key in revoked_before),
+    )
 
 
 def _row(key: ApiKey, now: datetime) -> KeyRow:

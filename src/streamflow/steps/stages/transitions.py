@@ -6,15 +6,13 @@ the ledger after: the next process completes what a killed process left open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from streamflow.core.promotion.ledger import (
     PRODUCTION,
     Entry,
-    current_holder,
-    find_last_move,
     format_head,
     is_behind,
 )
@@ -38,7 +36,7 @@ def version_in_stage(platform: Platform, stage: str = PRODUCTION) -> ModelVersio
         VersionMissing: several versions are in the stage, or the version that serves was deleted.
     """
     standing = platform.models.read_stages()
-    resolution = _resolve_stage(standing, _model_entries(platform), stage)
+    resolution = _resolve_stage(standing, _read_last_move(platform, stage), stage)
     if resolution.outcome == "several":
         raise VersionMissing(
             f"{platform.catalog.model}: {resolution.note}",
@@ -53,40 +51,49 @@ class ProductionStatus:
     """The version in Production as the ledger and MLflow see it.
 
     version   the version that serves; None for none
-    since     from when on, by the ledger; None when the ledger does not know it yet
+    entry     the entry of the ledger that put it there; None when the ledger does not have it yet
     notes     what the ledger, the stages and the aliases do not agree on
     """
 
     version: int | None
-    since: datetime | None
+    entry: Entry | None
     notes: tuple[str, ...]
+
+    @property
+    def since(self) -> datetime | None:
+        """Return from when on the version is in Production, by the ledger."""
+        return None if self.entry is None else self.entry.since
 
 
 def production_status(platform: Platform) -> ProductionStatus:
     """Return the version in Production; write nothing, and do not fail on a disagreement.
 
-    The API uses this: it goes on answering while stages and ledger disagree.
+    The API and the console use this: they go on answering while stages and ledger disagree.
     """
     standing = platform.models.read_stages()
-    entries = _model_entries(platform)
-    resolution = _resolve_stage(standing, entries, PRODUCTION)
-    last_entry = find_last_move(entries)
-    since = None
-    if last_entry is not None and last_entry.to_version == resolution.serves:
-        since = last_entry.since
-    notes = tuple(_describe_disagreements(standing, entries))
-    return ProductionStatus(version=resolution.serves, since=since, notes=notes)
+    last_moves = _read_last_moves(platform)
+    last_move = last_moves[PRODUCTION]
+    serves = _resolve_stage(standing, last_move, PRODUCTION).serves
+    is_entered = last_move is not None and last_move.to_version == serves
+    notes = tuple(_describe_disagreements(standing, last_moves))
+    return ProductionStatus(version=serves, entry=last_move if is_entered else None, notes=notes)
 
 
-def _model_entries(platform: Platform) -> list[Entry]:
-    """Return the ledger's entries of the catalog's model."""
-    return ledger.entries(platform.connection, platform.catalog.model)
+def _read_last_moves(platform: Platform) -> dict[str, Entry | None]:
+    """Return for each stage the entry of the ledger that last changed who is in it."""
+    return {stage: _read_last_move(platform, stage) for stage in ALIAS_BY_STAGE}
 
 
-def _resolve_stage(standing: RegistryStages, entries: Sequence[Entry], stage: str) -> Resolution:
+def _read_last_move(platform: Platform, stage: str) -> Entry | None:
+    model = platform.catalog.model
+    moves = ledger.newest_moves(platform.connection, model, stage=stage, limit=1)
+    return moves[0] if moves else None
+
+
+def _resolve_stage(standing: RegistryStages, last_move: Entry | None, stage: str) -> Resolution:
     """Settle which version serves in a stage by ledger, stage and alias."""
     return resolve_stage_holder(
-        current_holder(entries, stage),
+        None if last_move is None else last_move.to_version,
         standing.versions_by_stage[stage],
         standing.aliased_versions[stage],
         stage=stage,
@@ -96,17 +103,20 @@ def _resolve_stage(standing: RegistryStages, entries: Sequence[Entry], stage: st
 def version_number_in_stage(platform: Platform, stage: str) -> int | None:
     """Return the version that serves in a stage, whether or not ledger and MLflow agree on it."""
     standing = platform.models.read_stages()
-    return _resolve_stage(standing, _model_entries(platform), stage).serves
+    return _resolve_stage(standing, _read_last_move(platform, stage), stage).serves
 
 
 def disagreements(platform: Platform) -> list[str]:
     """Describe what the ledger, the stages and the aliases do not agree on; write nothing."""
-    return _describe_disagreements(platform.models.read_stages(), _model_entries(platform))
+    return _describe_disagreements(platform.models.read_stages(), _read_last_moves(platform))
 
 
-def _describe_disagreements(standing: RegistryStages, entries: Sequence[Entry]) -> list[str]:
+def _describe_disagreements(
+    standing: RegistryStages,
+    last_moves: Mapping[str, Entry | None],
+) -> list[str]:
     """Return one text for each stage on which the ledger, the stage and the alias disagree."""
-    resolutions = [_resolve_stage(standing, entries, stage) for stage in ALIAS_BY_STAGE]
+    resolutions = [_resolve_stage(standing, move, stage) for stage, move in last_moves.items()]
     return [resolution.note for resolution in resolutions if resolution.note]
 
 
@@ -177,8 +187,8 @@ def _enter(platform: Platform, change: Move, *, since: datetime | None = None) -
 def _enter_outside_change(platform: Platform, standing: RegistryStages, stage: str) -> Entry | None:
     """Enter a change that somebody made in MLflow, once; return None without such a change."""
     models = platform.models
-    entries = _model_entries(platform)
-    resolution = _resolve_stage(standing, entries, stage)
+    last_move = _read_last_move(platform, stage)
+    resolution = _resolve_stage(standing, last_move, stage)
     situation = resolution.outcome
     serving_version = resolution.serves
     change = Move(
@@ -190,7 +200,7 @@ def _enter_outside_change(platform: Platform, standing: RegistryStages, stage: s
         why=resolution.note,
     )
     if situation == "moved":
-        since = _changed_at(standing, serving_version, current_holder(entries, stage))
+        since = _find_change_time(platform, serving_version, last_move)
         entry = _enter(platform, change, since=since)
         if standing.aliased_versions[stage] != serving_version:
             models.set_alias(stage, serving_version)
@@ -199,23 +209,26 @@ def _enter_outside_change(platform: Platform, standing: RegistryStages, stage: s
         models.set_alias(stage, serving_version)
         repair = replace(change, action="repaired", why=f"{change.why}: put back")
         return _enter(platform, repair)
-    if situation == "agreed" or _is_entered(entries, change):
+    if situation == "agreed" or _is_entered(platform, change):
         return None
     return _enter(platform, replace(change, action="unresolved"))
 
 
-def _changed_at(
-    standing: RegistryStages,
+def _find_change_time(
+    platform: Platform,
     serving_version: int | None,
-    former_version: int | None,
+    last_move: Entry | None,
 ) -> datetime | None:
     """Return when MLflow changed a stage: the time of the new version, or of the one that left."""
-    version = former_version if serving_version is None else serving_version
-    return None if version is None else standing.changed_at.get(version)
+    former_version = None if last_move is None else last_move.to_version
+    number = former_version if serving_version is None else serving_version
+    version = None if number is None else platform.models.find_version(number)
+    return None if version is None else version.changed
 
 
-def _is_entered(entries: Sequence[Entry], change: Move) -> bool:
+def _is_entered(platform: Platform, change: Move) -> bool:
     """Return whether the stage's newest entry already says that this change is unresolved."""
+    entries = ledger.entries(platform.connection, change.model)
     of_stage = [entry for entry in entries if entry.stage == change.stage]
     if not of_stage:
         return False

@@ -20,12 +20,15 @@ from streamflow.database import (
     remove_server_folders,
 )
 from streamflow.errors import StreamflowError, UninstallRefused
-from streamflow.settings import Settings
+from streamflow.files.home_catalog import COPY_FILE
+from streamflow.settings import CATALOG_SOURCE_FILE, Settings
 from streamflow.warehouse.roles import API, CONSOLE, EXPRESSIONS, MAINTENANCE, READER, WRITER
 
 # Everything that streamflow makes in a state folder. A folder with anything else is not deleted.
 STATE_ENTRIES = frozenset(
     {
+        CATALOG_SOURCE_FILE,
+        COPY_FILE,
         "artifacts",
         "console-exports",
         "demo",

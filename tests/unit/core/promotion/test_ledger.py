@@ -17,7 +17,6 @@ from streamflow.core.promotion.ledger import (
     MOVES,
     Action,
     Entry,
-    current_holder,
     find_first_broken,
     find_last_move,
     format_head,
@@ -36,6 +35,7 @@ def chain(steps: list[tuple[Action, int | None]]) -> list[Entry]:
     entries: list[Entry] = []
     for number, (action, version) in enumerate(steps, 1):
         at = START + timedelta(hours=number)
+        last_move = find_last_move(entries)
         entry = Entry(
             seq=number,
             at=at,
@@ -43,7 +43,7 @@ def chain(steps: list[tuple[Action, int | None]]) -> list[Entry]:
             model="m",
             action=action,
             stage="Production",
-            from_version=current_holder(entries, "Production"),
+            from_version=last_move.to_version if last_move else None,
             to_version=version,
             since=at,
             forced=False,
