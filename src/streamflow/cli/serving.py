@@ -139,6 +139,7 @@ def serve(
     """
     from dataclasses import replace
 
+    from streamflow.models.trial_process import TrialProcess
     from streamflow.services.processes import require_port
 
     call = invocation(context)
@@ -146,10 +147,18 @@ def serve(
     call = replace(call, flags=flags)
     settings = call.settings()
     bound_port = require_port(settings.api_host, settings.api_port)
+    # The trial imports its libraries while this process imports those of the server.
+    trial = TrialProcess() if settings.api_trial == "on" and settings.api_workers == 1 else None
     from streamflow.api.server import serve as run_server
     from streamflow.warehouse.roles import API
 
     with call.platform(role=API, migrated=False) as platform:
         address = f"http://{settings.api_host}:{bound_port}"
         call.notify(f"{address}  (documentation at /docs; Ctrl-C stops the API)")
-        run_server(platform, settings.api_host, bound_port, flag_settings=call.flag_settings)
+        run_server(
+            platform,
+            settings.api_host,
+            bound_port,
+            flag_settings=call.flag_settings,
+            trial=trial,
+        )

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from streamflow.models.run_retention import UnneededRun
     from streamflow.models.stages import RegistryStages
     from streamflow.models.tracking import Registered
+    from streamflow.models.trial_process import TrialProcess
 
 
 __all__ = ["ModelVersion", "Registry"]
@@ -268,10 +269,8 @@ class Registry:
         version: ModelVersion,
         digests: Mapping[VersionFile, str],
         *,
-        in_process: bool,
+        trial: TrialProcess | None = None,
         as_arrays: bool = False,
     ) -> Predictor:
         """Load a predictor that is going to answer users: see `VersionFiles.load_checked`."""
-        return self._files.load_checked(
-            version, digests, in_process=in_process, as_arrays=as_arrays
-        )
+        return self._files.load_checked(version, digests, trial=trial, as_arrays=as_arrays)

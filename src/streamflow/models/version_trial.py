@@ -1,7 +1,6 @@
-"""Load a version from downloaded files, and try it in a process of its own.
+"""Load a version from downloaded files, and try it on its stored requests.
 
-A model file can be wrong in a way that no check of ours knows, so that C code ends the process that
-uses it. A process that answers users lets a different process use a new version first.
+As a program it is the process that `trial_process` starts.
 """
 
 from __future__ import annotations
@@ -9,13 +8,12 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryFile
+from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -32,18 +30,13 @@ from streamflow.core.versions.version_files import (
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import model_file
 from streamflow.models.model_arrays import load_arrays
+from streamflow.models.trial_process import REFUSED
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
 
 Digests = Mapping[VersionFile, str]
-
-#: Seconds of a processor that a trial may use. Most of them go into imports.
-CPU_LIMIT_S = 60
-#: Seconds that a trial may take. A valid version must not be refused because the machine is busy.
-TIME_LIMIT_S = 300.0
-#: The exit code of a trial that refuses the version. Its output says why.
-REFUSED = 3
+PACKAGE = "streamflow.models"
 
 
 def load_folder(folder: Path, digests: Digests, *, as_arrays: bool = False) -> Predictor:
@@ -115,79 +108,45 @@ def _refuse_failures(version_name: str) -> Iterator[None]:
         ) from exc
 
 
-def try_in_process(folder: Path, digests: Digests, *, version_name: str) -> None:
-    """Do `load_agreeing` in a new process, and forget the predictor.
-
-    The process ends when this one ends: then its standard input is closed.
-
-    Raises:
-        ArtifactUntrusted: the process refused the version, did not end in time, or was ended by a
-            signal. SIGXCPU ends it when it has used CPU_LIMIT_S.
-    """
-    task = {
-        "folder": str(folder),
-        "digests": {file.name: digest for file, digest in digests.items()},
-        "version_name": version_name,
-        "cpu_limit_s": CPU_LIMIT_S,
-    }
-    with (
-        TemporaryFile() as printed,  # A pipe that nobody reads would stop a trial that prints much.
-        subprocess.Popen(
-            [sys.executable, "-m", "streamflow.models.version_trial"],
-            stdin=subprocess.PIPE,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            bufsize=0,  # A process that ended leaves no rest that `close` would write.
-        ) as process,
-    ):
-        assert process.stdin is not None
-        try:
-            process.stdin.write(json.dumps(task).encode() + b"\n")
-            code = process.wait(TIME_LIMIT_S)
-        except BrokenPipeError:
-            code = process.wait()
-        except subprocess.TimeoutExpired as exc:
-            raise ArtifactUntrusted(
-                f"{version_name} did not answer its stored requests in {TIME_LIMIT_S:.0f} s"
-            ) from exc
-        finally:
-            process.kill()
-        printed.seek(0)
-        output = printed.read().decode(errors="replace").strip()
-    if code != 0:
-        raise ArtifactUntrusted(_describe_end(code, output, version_name))
-
-
-def _describe_end(code: int, output: str, version_name: str) -> str:
-    """Say why a trial failed."""
-    if code == REFUSED:
-        return output
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"{version_name} ended the process that tried it: signal {-code} ({name})"
-    last_line = output.splitlines()[-1] if output else "it said nothing"
-    return f"{version_name} could not be tried: exit code {code}, {last_line}"
-
-
 def main() -> int:
     """Try the version that standard input describes. Return the exit code."""
-    task = json.loads(sys.stdin.buffer.readline())
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    Thread(target=_read_input, args=[lines], daemon=True).start()
+    import_libraries()
+    task = json.loads(lines.get())
     _, hard_limit = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (task["cpu_limit_s"], hard_limit))
-    Thread(target=_end_with_parent, daemon=True).start()
     digests = {
         file: task["digests"][file.name] for file in VERSION_FILES if file.name in task["digests"]
     }
     try:
-        load_agreeing(Path(task["folder"]), digests, version_name=task["version_name"])
+        # The second way is the one in which the API reads the file.
+        for as_arrays in (False, True):
+            load_agreeing(
+                Path(task["folder"]),
+                digests,
+                version_name=task["version_name"],
+                as_arrays=as_arrays,
+            )
     except ArtifactUntrusted as error:
         print(error.message)
         return REFUSED
     return 0
 
 
-def _end_with_parent() -> None:
-    """End this process when standard input ends."""
+def import_libraries() -> None:
+    """Import what a trial needs, whichever version it is."""
+    from streamflow.models.skops_import import import_skops
+
+    import_skops()
+    parts = {name.rpartition(".")[0] for name in model_file.TRUSTED_TYPES}
+    for module in ("pandas", *sorted(parts), f"{PACKAGE}.predictor", f"{PACKAGE}.version_check"):
+        import_module(module)
+
+
+def _read_input(lines: SimpleQueue[bytes]) -> None:
+    """Read the line of the task, and end this process when standard input ends."""
+    lines.put(sys.stdin.buffer.readline())
     sys.stdin.buffer.read()
     os._exit(REFUSED)
 
