@@ -33,7 +33,7 @@ from streamflow.web.request_context import Notes
 ATTEMPTS = 3
 # Workers for small requests, and for large ones. The fewer there are, the more requests share a
 # turn; with one, nothing would be computed while it waits for the log.
-SMALL_WORKERS = 3
+SMALL_WORKERS = 2
 LARGE_WORKERS = 2
 
 # The largest number of ids in a batch. A request with more ids is a batch of its own, and has its
