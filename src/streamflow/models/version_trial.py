@@ -141,8 +141,9 @@ def import_libraries() -> None:
     from streamflow.models.skops_import import import_skops
 
     import_skops()
-    parts = {name.rpartition(".")[0] for name in model_file.TRUSTED_TYPES}
-    for module in ("pandas", *sorted(parts), f"{PACKAGE}.predictor", f"{PACKAGE}.version_check"):
+    libraries = {name.rpartition(".")[0] for name in model_file.TRUSTED_TYPES} | {"pandas"}
+    own_modules = (f"{PACKAGE}.predictor", f"{PACKAGE}.version_check")
+    for module in (*sorted(libraries), *own_modules):
         import_module(module)
 
 
