@@ -59,7 +59,7 @@ class TrialProcess:
     def try_version(
         self, folder: Path, digests: Mapping[VersionFile, str], *, version_name: str
     ) -> None:
-        """Load a version there by scikit-learn and as arrays, and ask it its stored requests.
+        """Load a version there as arrays and by scikit-learn, and ask both its stored requests.
 
         Args:
             folder: the folder of the files, and of the stored requests.

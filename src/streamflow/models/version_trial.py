@@ -30,6 +30,7 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import model_file
+from streamflow.models.file_object import FileObject
 from streamflow.models.model_arrays import load_arrays
 from streamflow.models.trial_process import REFUSED
 
@@ -77,10 +78,17 @@ def load_agreeing(
     *,
     version_name: str,
     as_arrays: bool = False,
+    by_objects: bool = False,
 ) -> Predictor:
     """Load a predictor from a folder that also has the stored requests, and ask it these.
 
-    The arguments are those of `load_folder`, and the name of the version in messages.
+    Args:
+        folder: the folder of the files.
+        digests: the digest that each file must have.
+        version_name: the name of the version in messages.
+        as_arrays: see `load_folder`.
+        by_objects: if the file is read as arrays, read it by scikit-learn too, and compare their
+            answers.
 
     Raises:
         ArtifactUntrusted: a file is not the registered one, or the answers differ.
@@ -89,12 +97,15 @@ def load_agreeing(
 
     with _refuse_failures(version_name):
         predictor = load_folder(folder, digests, as_arrays=as_arrays)
+        pipeline = None
+        if by_objects and isinstance(predictor.explainer.pipeline, FileObject):
+            pipeline = model_file.load(folder / MODEL.name, expected_digest=digests[MODEL])
     content = (folder / STORED_REQUESTS.name).read_bytes()
     digest = digests.get(STORED_REQUESTS, "")
     if not is_unchanged(STORED_REQUESTS, content, digest):
         raise ArtifactUntrusted(f"{version_name}: {STORED_REQUESTS.name} is not the registered one")
     with _refuse_failures(version_name):
-        require_agreement(predictor, content, version_name=version_name)
+        require_agreement(predictor, content, version_name=version_name, pipeline=pipeline)
     return predictor
 
 
@@ -122,14 +133,14 @@ def main() -> int:
         file: task["digests"][file.name] for file in VERSION_FILES if file.name in task["digests"]
     }
     try:
-        # The second way is the one in which the API reads the file.
-        for as_arrays in (False, True):
-            load_agreeing(
-                Path(task["folder"]),
-                digests,
-                version_name=task["version_name"],
-                as_arrays=as_arrays,
-            )
+        # The API reads the file as arrays.
+        load_agreeing(
+            Path(task["folder"]),
+            digests,
+            version_name=task["version_name"],
+            as_arrays=True,
+            by_objects=True,
+        )
     except ArtifactUntrusted as error:
         print(error.message)
         return REFUSED

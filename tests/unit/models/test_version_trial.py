@@ -153,3 +153,17 @@ def test_a_changed_file_and_a_different_answer_are_refused(
         load_agreeing(folder, {**digests, MODEL: "00"}, version_name=NAME)
     with pytest.raises(ArtifactUntrusted, match=r"probe_requests\.json is not the registered one"):
         load_agreeing(folder, {**digests, STORED_REQUESTS: "00"}, version_name=NAME)
+
+
+def test_arrays_that_answer_otherwise_than_scikit_learn_are_refused(
+    version: tuple[Path, Mapping[VersionFile, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, digests = version
+    pipeline = model_file.load(folder / MODEL.name, expected_digest=digests[MODEL])
+    answers = pipeline.predict_proba
+    monkeypatch.setattr(pipeline, "predict_proba", lambda rows: 1 - answers(rows))
+    monkeypatch.setattr(model_file, "load", lambda *_, **__: pipeline)
+    load_agreeing(folder, digests, version_name=NAME, as_arrays=True)
+    with pytest.raises(ArtifactUntrusted, match="from scikit-learn's answers"):
+        load_agreeing(folder, digests, version_name=NAME, as_arrays=True, by_objects=True)
