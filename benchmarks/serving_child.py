@@ -2,6 +2,7 @@
 
 serve FILE ARGUMENTS…  run `streamflow ARGUMENTS`; once it is ready, write the names of its vendors'
                        modules to FILE, in the order of their import
+trial                  import what the trial of a version imports, and print these names
 import                 import the modules that standard input names, and end
 """
 
@@ -23,6 +24,11 @@ def main() -> None:
         case ["import"]:
             for name in json.load(sys.stdin):
                 importlib.import_module(name)
+        case ["trial"]:
+            from streamflow.models.version_trial import import_libraries
+
+            import_libraries()
+            print(json.dumps(_vendors()))
         case ["serve", file, *arguments]:
             port = arguments[arguments.index("--port") + 1]
             threading.Thread(

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 from conftest import Cluster
+from support.processes import wait_for
 from support.states import JANUARY_SERVED, in_state
 
 from streamflow.core.versions.version_files import PASSPORT
+from streamflow.database import connect
+from streamflow.errors import DatabaseUnavailable
 from streamflow.models import registry_tables
 from streamflow.models.mlflow_client import ignore_stage_warnings, newest_schema
 from streamflow.models.registry_content import read_by_client
@@ -149,6 +152,40 @@ def test_tables_of_a_different_version_are_read_by_mlflow(served: Platform) -> N
     database = served.address.with_database(served.settings.mlflow_database)
     assert RegistryTables(database.with_database("no such database"), MODEL).read_content() is None
     assert RegistryTables(served.address, MODEL).read_content() is None
+
+
+def test_a_kept_connection_reads_each_change_and_is_replaced_when_it_is_lost(
+    served: Platform,
+) -> None:
+    database = served.address.with_database(served.settings.mlflow_database)
+    tables = RegistryTables(database, MODEL, keeps_connection=True)
+
+    def read_aliases() -> dict[str, int]:
+        content = tables.read_content()
+        assert content is not None
+        return dict(content.aliases)
+
+    def find_backends() -> list[int]:
+        rows = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND application_name = 'streamflow'"
+        )
+        return [pid for (pid,) in rows]
+
+    with connect(served.login.with_database(database.database), autocommit=True) as connection:
+        others = set(find_backends())
+        assert read_aliases() == {"production": 1}
+        [backend] = set(find_backends()) - others
+        served.models._client.set_registered_model_alias(MODEL, "kept", "1")
+        assert read_aliases() == {"production": 1, "kept": 1}
+        served.models._client.delete_registered_model_alias(MODEL, "kept")
+        assert backend in find_backends()
+        connection.execute("SELECT pg_terminate_backend(%s)", [backend])
+        with pytest.raises(DatabaseUnavailable):
+            read_aliases()
+        assert read_aliases() == {"production": 1}
+        tables.close()
+        assert wait_for(lambda: set(find_backends()) <= others, seconds=5)
 
 
 def test_tables_of_a_newer_mlflow_are_read_by_its_client(

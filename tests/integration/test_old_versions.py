@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from support.states import JANUARY_SERVED, in_state
 from streamflow.cli import receipts
 from streamflow.database import connect
 from streamflow.errors import ArtifactUntrusted, NotRebuildable
+from streamflow.models.trial_process import TrialProcess
 from streamflow.platform import Platform
 from streamflow.steps.data.migrate import migrate, plan_migration
 from streamflow.steps.promotion.promote import promote
@@ -86,7 +88,8 @@ def test_an_old_version_answers_by_its_recorded_threshold(old: Platform) -> None
     assert (answer.version, answer.threshold) == (1, THRESHOLD)
     assert answer.prediction == int(answer.probability >= THRESHOLD)
     values = [tuple(answer.features.values())]
-    predictor = load_answering(old, old.models.version(1), in_process=True).predictor
+    with closing(TrialProcess()) as trial:
+        predictor = load_answering(old, old.models.version(1), trial=trial).predictor
     assert predictor.probability_rows(values).tolist() == [answer.probability]
     # There was no calibrator: the answer is the one of the pipeline.
     assert predictor.decision.calibrator.raw == ()

@@ -9,17 +9,16 @@ works. Nothing is stored between two batches.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from time import perf_counter
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from streamflow.api.metrics import Metrics
-from streamflow.api.pending_request import Answer, PendingRequest, Phase
+from streamflow.api.pending_request import Answer, PendingRequest
+from streamflow.api.turn import begin_turn
 from streamflow.core.data.counts import count_of
 from streamflow.database.pool import take_connection
 from streamflow.errors import DatabaseUnavailable, Overloaded
@@ -33,7 +32,7 @@ from streamflow.web.request_context import Notes
 ATTEMPTS = 3
 # Workers for small requests, and for large ones. The fewer there are, the more requests share a
 # turn; with one, nothing would be computed while it waits for the log.
-SMALL_WORKERS = 3
+SMALL_WORKERS = 2
 LARGE_WORKERS = 2
 
 # The largest number of ids in a batch. A request with more ids is a batch of its own, and has its
@@ -195,32 +194,23 @@ class Batcher:
     async def _answer(self, batch: list[PendingRequest]) -> None:
         serving = self._serving()
         keys = [key for request in batch for key in request.keys]
-        async with take_connection(self._pool) as connection:
-            for request in batch:
-                self._metrics.observe_phase("queue", perf_counter() - request.entered)
-            async with self._phase("features", batch):
-                rows = await _read_rows(serving, connection, keys)
-            async with self._phase("model", batch):
-                answers = await _judge(serving, keys, rows)
-            async with self._phase("log", batch):
-                await self._log(connection, batch, answers)
+        limit_s = HANG_FACTOR * self._time_limit
+        async with (
+            take_connection(self._pool) as connection,
+            begin_turn(batch, self._metrics, limit_s=limit_s) as turn,
+        ):
+            turn.enter("features")
+            rows = await _read_rows(serving, connection, keys)
+            turn.enter("model")
+            answers = await _judge(serving, keys, rows)
+            turn.enter("log")
+            await self._log(connection, batch, answers)
         remaining_answers = iter(answers)
         for request in batch:
             request_answers = list(islice(remaining_answers, len(request.keys)))
             if request.succeed(serving, request_answers):
                 for prediction in request.given_predictions(request_answers):
                     self._metrics.count_prediction(prediction.version, prediction.prediction)
-
-    @asynccontextmanager
-    async def _phase(self, phase: Phase, batch: list[PendingRequest]) -> AsyncIterator[None]:
-        for request in batch:
-            request.enter(phase)
-        started_at = perf_counter()
-        try:
-            async with asyncio.timeout(HANG_FACTOR * self._time_limit):
-                yield
-        finally:
-            self._metrics.observe_phase(phase, perf_counter() - started_at)
 
     async def _log(
         self,
@@ -238,14 +228,14 @@ class Batcher:
             entries += [prediction.log_row(request_id) for prediction in predictions]
         if not entries:
             return
-        # The second half of the time limit is for the answer itself.
-        timeout_s = self._time_limit / 2 if self._shed else None
+        if not self._shed:
+            await log_predictions_async(connection, entries)
+            return
         try:
-            async with asyncio.timeout(timeout_s):
+            # The second half of the time limit is for the answer itself.
+            async with asyncio.timeout(self._time_limit / 2):
                 await log_predictions_async(connection, entries)
         except (psycopg.Error, TimeoutError):
-            if not self._shed:
-                raise
             self._metrics.count_unlogged(len(entries))
 
 

@@ -17,6 +17,7 @@ from typing import Literal
 
 from streamflow.database import translate_errors
 from streamflow.errors import StreamflowError, VersionMissing
+from streamflow.models.trial_process import TrialProcess
 from streamflow.packages import explain_missing_package
 from streamflow.platform import Platform, require_migrated
 from streamflow.steps.serving.serving_version import Serving, load_serving_version
@@ -81,16 +82,25 @@ class Readiness:
 
 
 class RegistryFollower:
-    """Asks the registry every second in its own thread, so that no request waits for it."""
+    """Asks the registry every second in its own thread, so that no request waits for it.
+
+    Args:
+        platform: the platform of the API
+        count: called with each version that answers from now on, or is refused
+        trial: a process that was started early to try the first version; None: it is started later
+    """
 
     def __init__(
         self,
         platform: Platform,
         count: Callable[[Literal["swapped", "refused"], int], None],
+        *,
+        trial: TrialProcess | None = None,
     ) -> None:
         self.current = ServedVersion(refused="the version in Production is being looked up")
         self._platform = platform
         self._count = count
+        self._first_trial = trial
         self._stopping = Event()
         self._has_asked = Event()
         self._is_migrated = False
@@ -146,6 +156,7 @@ class RegistryFollower:
                 self._note_failure(f"{REGISTRY_UNREACHABLE}: {type(error).__name__}")
             self._asked_at = None
             self._has_asked.set()
+            self._end_first_trial()
             # The server starts without the garbage collector, because half of the objects that it
             # makes at its start live as long as the process.
             gc.enable()
@@ -189,11 +200,7 @@ class RegistryFollower:
 
     def _load(self, version: int, holder: ProductionStatus) -> None:
         try:
-            serving = load_serving_version(
-                self._platform,
-                self._platform.models.version(version),
-                in_process=self._platform.settings.api_trial == "on",
-            )
+            serving = self._load_tried(version)
         # Whatever the error is: the former version goes on, and the error is shown and counted.
         except Exception as error:  # noqa: BLE001
             self._failed_load = version, time.monotonic()
@@ -218,6 +225,31 @@ class RegistryFollower:
         self._count("swapped", version)
         # The version answers already. From here on it answers faster, with the same bits.
         self.current = replace(self.current, serving=serving.prepare_for_requests())
+
+    def _load_tried(self, version: int) -> Serving:
+        """Load a version after a process of its own has tried it, unless the setting is off.
+
+        The trial compares it with scikit-learn, which then this process does not import.
+        """
+        trial, self._first_trial = self._first_trial, None
+        if trial is None and self._platform.settings.api_trial == "on":
+            trial = TrialProcess()
+        try:
+            return load_serving_version(
+                self._platform,
+                self._platform.models.version(version),
+                trial=trial,
+                as_arrays=trial is not None,
+            )
+        finally:
+            if trial is not None:
+                trial.close()
+
+    def _end_first_trial(self) -> None:
+        """End the process that waits for a first version: there is none to try now."""
+        if self._first_trial is not None:
+            self._first_trial.close()
+            self._first_trial = None
 
 
 def _describe_reason(error: Exception) -> str:

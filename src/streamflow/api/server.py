@@ -24,6 +24,7 @@ from streamflow.api.app import create_app
 from streamflow.api.state import ServingState
 from streamflow.database import connect
 from streamflow.errors import DatabaseUnavailable
+from streamflow.models.trial_process import TrialProcess
 from streamflow.platform import Platform, open_platform, require_migrated
 from streamflow.settings import load_settings, temporary_environment
 from streamflow.warehouse.roles import API
@@ -52,7 +53,14 @@ SHARED_METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 MAX_OPEN_FILES = 65_536
 
 
-def serve(platform: Platform, host: str, port: int, *, flag_settings: Mapping[str, str]) -> None:
+def serve(
+    platform: Platform,
+    host: str,
+    port: int,
+    *,
+    flag_settings: Mapping[str, str],
+    trial: TrialProcess | None = None,
+) -> None:
     """Serve until a signal arrives. Requests that have arrived before it are still answered.
 
     Args:
@@ -61,6 +69,7 @@ def serve(platform: Platform, host: str, port: int, *, flag_settings: Mapping[st
         port: the port to bind to
         flag_settings: the settings that were given as flags, as text. Workers are processes of
             their own, and get them as environment variables.
+        trial: a process that was started early to try the first version, if one process serves
     """
     _check_database(platform)
     with ExitStack() as closing:
@@ -69,7 +78,7 @@ def serve(platform: Platform, host: str, port: int, *, flag_settings: Mapping[st
         workers = platform.settings.api_workers
         options = list_options(host, port, platform.settings.log_level)
         if workers == 1:
-            run_one_process(_build_application(platform, host), options)
+            run_one_process(_build_application(platform, host, trial=trial), options)
         else:
             _prepare_workers(platform, host, flag_settings, closing)
             target = "streamflow.api.server:worker"
@@ -120,6 +129,7 @@ def _build_application(
     *,
     closing: ExitStack | None = None,
     shared: bool = False,
+    trial: TrialProcess | None = None,
 ) -> FastAPI:
     """Build the application, and send all log lines of this process to its one log."""
     sys.setswitchinterval(THREAD_SWITCH_S)
@@ -141,7 +151,7 @@ def _build_application(
     if is_key_needed:
         open_connection = partial(connect, platform.address, autocommit=True)
         keys = closing.enter_context(KeyRing(open_connection, log.warning).keep_reading())
-    state = ServingState(replace(platform, notify=log.info), shared=shared)
+    state = ServingState(replace(platform, notify=log.info), shared=shared, trial=trial)
     return create_app(state, log, closing=closing, host=host, keys=keys)
 
 

@@ -14,6 +14,7 @@ from streamflow.database.pool import finish_within, open_pool, take_connection
 from streamflow.errors import StreamflowError
 from streamflow.features.feature_service import features_of
 from streamflow.features.live_features import OnlineReader, OnlineRow
+from streamflow.models.trial_process import TrialProcess
 from streamflow.platform import Platform
 from streamflow.steps.serving.explain import ExplainedPrediction, explain_row
 from streamflow.steps.serving.live_row import LiveRow, live_row
@@ -31,9 +32,16 @@ class ServingState:
     Args:
         platform: the platform of the API
         shared: whether the process is one of several workers, which count their metrics together
+        trial: a process that was started early to try the first version
     """
 
-    def __init__(self, platform: Platform, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        shared: bool = False,
+        trial: TrialProcess | None = None,
+    ) -> None:
         catalog = platform.catalog
         settings = platform.settings
         self.platform = platform
@@ -49,7 +57,7 @@ class ServingState:
         # from the predictions.
         self._explain_lock = asyncio.Lock()
         self._policy = build_policy(catalog, [feature.ref for feature in self._reader.features])
-        self._reload = RegistryFollower(platform, self.metrics.count_reload)
+        self._reload = RegistryFollower(platform, self.metrics.count_reload, trial=trial)
         self._pool = open_pool(platform.address, time_limit=self._time_limit)
         self.batcher = Batcher(
             self._pool,

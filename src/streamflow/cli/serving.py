@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamflow.cli import receipts, score_receipts
 from streamflow.cli.context import invocation, show
 from streamflow.cli.options import AsOf, Engine, EntityKey, JsonFlag, as_instant
+
+if TYPE_CHECKING:
+    from streamflow.models.trial_process import TrialProcess
+    from streamflow.settings import Settings
 
 ScoredVersion = Annotated[
     int | None,
@@ -146,10 +152,32 @@ def serve(
     call = replace(call, flags=flags)
     settings = call.settings()
     bound_port = require_port(settings.api_host, settings.api_port)
-    from streamflow.api.server import serve as run_server
-    from streamflow.warehouse.roles import API
+    with _start_trial(settings) as trial:
+        from streamflow.api.server import serve as run_server
+        from streamflow.warehouse.roles import API
 
-    with call.platform(role=API, migrated=False) as platform:
-        address = f"http://{settings.api_host}:{bound_port}"
-        call.notify(f"{address}  (documentation at /docs; Ctrl-C stops the API)")
-        run_server(platform, settings.api_host, bound_port, flag_settings=call.flag_settings)
+        with call.platform(role=API, migrated=False) as platform:
+            address = f"http://{settings.api_host}:{bound_port}"
+            call.notify(f"{address}  (documentation at /docs; Ctrl-C stops the API)")
+            run_server(
+                platform,
+                settings.api_host,
+                bound_port,
+                flag_settings=call.flag_settings,
+                trial=trial,
+            )
+
+
+@contextmanager
+def _start_trial(settings: Settings) -> Iterator[TrialProcess | None]:
+    """Start the trial of the first version. It imports its libraries beside those of the server.
+
+    Several workers start their own. Without a trial the value is None.
+    """
+    from streamflow.models.trial_process import TrialProcess
+
+    if settings.api_trial == "off" or settings.api_workers > 1:
+        yield None
+        return
+    with closing(TrialProcess()) as trial:
+        yield trial

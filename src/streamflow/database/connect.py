@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -55,6 +57,42 @@ def connect_read_only(address: Address) -> psycopg.Connection:
     connection.read_only = True
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     return connection
+
+
+class ReadOnlyDatabase:
+    """Opens transactions that only read, each of which sees one state of a database.
+
+    Args:
+        address: the database.
+        keeps_connection: whether all of them take place on one connection, which `close` closes.
+            A new connection costs more than a few statements. Then only one thread may read.
+    """
+
+    def __init__(self, address: Address, *, keeps_connection: bool = False) -> None:
+        self._address = address
+        self._keeps_connection = keeps_connection
+        self._kept: psycopg.Connection | None = None
+
+    @contextmanager
+    def open_transaction(self) -> Iterator[psycopg.Connection]:
+        """Yield a connection in a transaction.
+
+        Raises:
+            DatabaseUnavailable: the server cannot be reached.
+        """
+        if not self._keeps_connection:
+            with connect_read_only(self._address) as connection:
+                yield connection
+            return
+        if self._kept is None or self._kept.closed:
+            self._kept = connect_read_only(self._address)
+        with self._kept.transaction():
+            yield self._kept
+
+    def close(self) -> None:
+        """Close the connection if one is kept."""
+        if self._kept is not None:
+            self._kept.close()
 
 
 def read_first_row(connection: psycopg.Connection, query: Query) -> tuple[Any, ...] | None:

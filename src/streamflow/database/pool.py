@@ -31,7 +31,7 @@ def open_pool(address: Address, *, time_limit: float) -> AsyncConnectionPool:
     """
 
     async def configure(connection: psycopg.AsyncConnection) -> None:
-        await connection.execute(QUERIES["set_statement_timeout"], [f"{time_limit:.3f}s"])
+        await connection.execute(QUERIES["configure_session"], [f"{time_limit:.3f}s"])
 
     info = psycopg.conninfo.make_conninfo(
         address.conninfo(),

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamflow.database import Address
 from streamflow.models import stages
 from streamflow.models.experiment import ensure_registered_model, keep_private
 from streamflow.models.experiment_runs import ExperimentRuns
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from streamflow.models.run_retention import UnneededRun
     from streamflow.models.stages import RegistryStages
     from streamflow.models.tracking import Registered
+    from streamflow.models.trial_process import TrialProcess
 
 
 __all__ = ["ModelVersion", "Registry"]
@@ -62,19 +62,18 @@ class Registry:
         name: str,
         experiment: str = "streamflow",
         artifact_root: str | None = None,
-        tables: Address | None = None,
+        tables: RegistryTables | None = None,
     ) -> None:
         self._uri = tracking_uri
         self._name = name
         self._experiment = experiment
         self._artifact_root = artifact_root if is_database(tracking_uri) else None
-        own_tables = RegistryTables(tables, name) if tables else None
-        self._reader = RegistryReader(lambda: self._client, name=name, tables=own_tables)
+        self._reader = RegistryReader(lambda: self._client, name=name, tables=tables)
         self._files = VersionFiles(
             tracking_uri,
             name=name,
             connect=lambda: self._client,
-            tables=own_tables,
+            tables=tables,
         )
         self._runs = ExperimentRuns(
             lambda: self._client,
@@ -268,10 +267,8 @@ class Registry:
         version: ModelVersion,
         digests: Mapping[VersionFile, str],
         *,
-        in_process: bool,
+        trial: TrialProcess | None = None,
         as_arrays: bool = False,
     ) -> Predictor:
         """Load a predictor that is going to answer users: see `VersionFiles.load_checked`."""
-        return self._files.load_checked(
-            version, digests, in_process=in_process, as_arrays=as_arrays
-        )
+        return self._files.load_checked(version, digests, trial=trial, as_arrays=as_arrays)

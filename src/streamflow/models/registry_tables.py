@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from streamflow.database import Address, is_absent_database, translate_errors
-from streamflow.database.connect import connect_read_only, read_first_row
+from streamflow.database.connect import ReadOnlyDatabase, read_first_row
 from streamflow.database.sql_files import Query, load_queries
 from streamflow.errors import DatabaseUnavailable, VersionMissing
 from streamflow.models.registry_content import RegistryContent
@@ -52,11 +52,18 @@ class RegistryTables:
     Args:
         address: the database of MLflow.
         name: the name of the registered model.
+        keeps_connection: whether all reads take place on one connection, which `close` closes. Then
+            only one thread may read.
     """
 
-    def __init__(self, address: Address, name: str) -> None:
+    def __init__(self, address: Address, name: str, *, keeps_connection: bool = False) -> None:
         self._address = address
         self._name = name
+        self._database = ReadOnlyDatabase(address, keeps_connection=keeps_connection)
+
+    def close(self) -> None:
+        """Close the connection if it was kept."""
+        self._database.close()
 
     def read_content(
         self, *, below: int | None = None, limit: int | None = None
@@ -134,19 +141,18 @@ class RegistryTables:
         """
         with translate_errors(self._address):
             try:
-                connection = connect_read_only(self._address)
+                with self._database.open_transaction() as connection:
+                    version = read_first_row(connection, QUERIES["select_tables_version"])
+                    if version != (TABLES_VERSION,):
+                        return None
+                    return [
+                        connection.execute(query, parameters).fetchall()
+                        for query, parameters in queries
+                    ]
             except DatabaseUnavailable as exc:
                 if is_absent_database(exc):
                     return None
                 raise
-            with connection:
-                version = read_first_row(connection, QUERIES["select_tables_version"])
-                if version != (TABLES_VERSION,):
-                    return None
-                return [
-                    connection.execute(query, parameters).fetchall()
-                    for query, parameters in queries
-                ]
 
 
 def _create_version(row: tuple[Any, ...]) -> TableVersion:

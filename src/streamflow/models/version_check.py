@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from streamflow.errors import ArtifactUntrusted
 from streamflow.models.file_object import FileObject
 from streamflow.models.kinds import kind_of
 from streamflow.models.predictor import Predictor
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +38,22 @@ class AnswerCheck:
     problem: str
 
 
-def check_answers(predictor: Predictor, stored: bytes) -> AnswerCheck:
+def check_answers(
+    predictor: Predictor, stored: bytes, *, pipeline: Pipeline | None = None
+) -> AnswerCheck:
     """Compare the answers of a version to its stored requests with the answers that are known.
 
     The predictor answers the requests in one batch. These answers are compared with its answers one
     by one, with the answers of the scikit-learn pipeline, and with the stored answers. The kind of
     the model decides how large a difference may be. A predictor that was read without scikit-learn
-    has no such pipeline: then the stored answers, which agreed with it at training, must do.
+    has no such pipeline: if none is given, the stored answers, which agreed with it at training,
+    must do.
 
     Args:
         predictor: the predictor of the version.
         stored: the content of the file of stored requests.
+        pipeline: the pipeline of the version as scikit-learn's objects; by default the one that the
+            predictor was made from.
     """
     try:
         probes = parse_probes(stored)
@@ -53,7 +62,10 @@ def check_answers(predictor: Predictor, stored: bytes) -> AnswerCheck:
     if probes.features != predictor.features or not probes.rows:
         return _refuse("its stored requests are not rows of its features")
     in_batch = predictor.probability_rows(probes.rows)
-    problem = next(_find_differences(predictor, probes, in_batch), "")
+    own_pipeline = predictor.explainer.pipeline
+    if pipeline is None and not isinstance(own_pipeline, FileObject):
+        pipeline = own_pipeline
+    problem = next(_find_differences(predictor, probes, in_batch, pipeline), "")
     return AnswerCheck(
         requests=len(probes.rows),
         largest_difference=_largest_difference(in_batch, np.array(probes.probabilities)),
@@ -61,13 +73,19 @@ def check_answers(predictor: Predictor, stored: bytes) -> AnswerCheck:
     )
 
 
-def require_agreement(predictor: Predictor, stored: bytes, *, version_name: str) -> None:
-    """Require that a version answers its stored requests as recorded.
+def require_agreement(
+    predictor: Predictor,
+    stored: bytes,
+    *,
+    version_name: str,
+    pipeline: Pipeline | None = None,
+) -> None:
+    """Require that a version answers its stored requests as recorded: see `check_answers`.
 
     Raises:
         ArtifactUntrusted: the answers differ, or the stored requests cannot be used.
     """
-    problem = check_answers(predictor, stored).problem
+    problem = check_answers(predictor, stored, pipeline=pipeline).problem
     if problem:
         raise ArtifactUntrusted(f"{version_name}: {problem}")
 
@@ -80,6 +98,7 @@ def _find_differences(
     predictor: Predictor,
     probes: Probes,
     in_batch: NDArray[np.float64],
+    pipeline: Pipeline | None,
 ) -> Iterator[str]:
     """Yield a sentence for each kind of known answers that the answers in a batch differ from."""
     tolerance = kind_of(predictor.explainer.pipeline).tolerance
@@ -88,8 +107,8 @@ def _find_differences(
         ("its answers one by one", one_by_one, 0.0),
         ("the answers that were stored at training", np.array(probes.probabilities), tolerance),
     ]
-    if not isinstance(predictor.explainer.pipeline, FileObject):
-        by_pipeline = _predict_by_pipeline(predictor, probes)
+    if pipeline is not None:
+        by_pipeline = _predict_by_pipeline(pipeline, predictor, probes)
         known_answers.append(("scikit-learn's answers", by_pipeline, tolerance))
     for name, answers, allowed in known_answers:
         difference = _largest_difference(in_batch, answers)
@@ -103,10 +122,12 @@ def _largest_difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> float
     return float(np.max(np.abs(a - b))) if a.shape == b.shape else float("inf")
 
 
-def _predict_by_pipeline(predictor: Predictor, probes: Probes) -> NDArray[np.float64]:
+def _predict_by_pipeline(
+    pipeline: Pipeline, predictor: Predictor, probes: Probes
+) -> NDArray[np.float64]:
     """Return the calibrated probabilities of the stored requests by scikit-learn's pipeline."""
     import pandas as pd  # The API checks a version too: it has no polars.
 
     frame = pd.DataFrame(probes.rows, columns=list(probes.features))
-    probabilities = predictor.explainer.pipeline.predict_proba(frame)[:, 1]
+    probabilities = pipeline.predict_proba(frame)[:, 1]
     return np.asarray(predictor.decision.calibrator.apply(probabilities))

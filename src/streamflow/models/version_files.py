@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from streamflow.core.training.decision import Decision
     from streamflow.models.predictor import Predictor
+    from streamflow.models.trial_process import TrialProcess
 
 
 class VersionFiles:
@@ -141,7 +142,7 @@ class VersionFiles:
         version: ModelVersion,
         digests: Mapping[VersionFile, str],
         *,
-        in_process: bool,
+        trial: TrialProcess | None = None,
         as_arrays: bool = False,
     ) -> Predictor:
         """Load the predictor of a version that is going to answer users.
@@ -151,7 +152,8 @@ class VersionFiles:
         Args:
             version: the version.
             digests: the digest that each of its files must have.
-            in_process: first do all of this in a process of its own, and stop if that one fails.
+            trial: first do all of this in this process, and stop if that fails there. None: do it
+                only here.
             as_arrays: read the model file without scikit-learn, if the kind of the model allows it.
 
         Raises:
@@ -164,8 +166,8 @@ class VersionFiles:
             (folder / STORED_REQUESTS.name).write_bytes(
                 self.read_version_file(version, STORED_REQUESTS.name)
             )
-            if in_process:
-                version_trial.try_in_process(folder, digests, version_name=name)
+            if trial is not None:
+                trial.try_version(folder, digests, version_name=name)
             return version_trial.load_agreeing(
                 folder, digests, version_name=name, as_arrays=as_arrays
             )

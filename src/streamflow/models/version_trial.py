@@ -1,21 +1,20 @@
-"""Load a version from downloaded files, and try it in a process of its own.
+"""Load a version from downloaded files, and try it on its stored requests.
 
-A model file can be wrong in a way that no check of ours knows, so that C code ends the process that
-uses it. A process that answers users lets a different process use a new version first.
+As a program it is the process that `trial_process` starts.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryFile
+from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -31,19 +30,15 @@ from streamflow.core.versions.version_files import (
 )
 from streamflow.errors import ArtifactUntrusted
 from streamflow.models import model_file
+from streamflow.models.file_object import FileObject
 from streamflow.models.model_arrays import load_arrays
+from streamflow.models.trial_process import REFUSED
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
 
 Digests = Mapping[VersionFile, str]
-
-#: Seconds of a processor that a trial may use. Most of them go into imports.
-CPU_LIMIT_S = 60
-#: Seconds that a trial may take. A valid version must not be refused because the machine is busy.
-TIME_LIMIT_S = 300.0
-#: The exit code of a trial that refuses the version. Its output says why.
-REFUSED = 3
+PACKAGE = "streamflow.models"
 
 
 def load_folder(folder: Path, digests: Digests, *, as_arrays: bool = False) -> Predictor:
@@ -83,10 +78,17 @@ def load_agreeing(
     *,
     version_name: str,
     as_arrays: bool = False,
+    by_objects: bool = False,
 ) -> Predictor:
     """Load a predictor from a folder that also has the stored requests, and ask it these.
 
-    The arguments are those of `load_folder`, and the name of the version in messages.
+    Args:
+        folder: the folder of the files.
+        digests: the digest that each file must have.
+        version_name: the name of the version in messages.
+        as_arrays: see `load_folder`.
+        by_objects: if the file is read as arrays, read it by scikit-learn too, and compare their
+            answers.
 
     Raises:
         ArtifactUntrusted: a file is not the registered one, or the answers differ.
@@ -95,12 +97,15 @@ def load_agreeing(
 
     with _refuse_failures(version_name):
         predictor = load_folder(folder, digests, as_arrays=as_arrays)
+        pipeline = None
+        if by_objects and isinstance(predictor.explainer.pipeline, FileObject):
+            pipeline = model_file.load(folder / MODEL.name, expected_digest=digests[MODEL])
     content = (folder / STORED_REQUESTS.name).read_bytes()
     digest = digests.get(STORED_REQUESTS, "")
     if not is_unchanged(STORED_REQUESTS, content, digest):
         raise ArtifactUntrusted(f"{version_name}: {STORED_REQUESTS.name} is not the registered one")
     with _refuse_failures(version_name):
-        require_agreement(predictor, content, version_name=version_name)
+        require_agreement(predictor, content, version_name=version_name, pipeline=pipeline)
     return predictor
 
 
@@ -115,79 +120,47 @@ def _refuse_failures(version_name: str) -> Iterator[None]:
         ) from exc
 
 
-def try_in_process(folder: Path, digests: Digests, *, version_name: str) -> None:
-    """Do `load_agreeing` in a new process, and forget the predictor.
-
-    The process ends when this one ends: then its standard input is closed.
-
-    Raises:
-        ArtifactUntrusted: the process refused the version, did not end in time, or was ended by a
-            signal. SIGXCPU ends it when it has used CPU_LIMIT_S.
-    """
-    task = {
-        "folder": str(folder),
-        "digests": {file.name: digest for file, digest in digests.items()},
-        "version_name": version_name,
-        "cpu_limit_s": CPU_LIMIT_S,
-    }
-    with (
-        TemporaryFile() as printed,  # A pipe that nobody reads would stop a trial that prints much.
-        subprocess.Popen(
-            [sys.executable, "-m", "streamflow.models.version_trial"],
-            stdin=subprocess.PIPE,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            bufsize=0,  # A process that ended leaves no rest that `close` would write.
-        ) as process,
-    ):
-        assert process.stdin is not None
-        try:
-            process.stdin.write(json.dumps(task).encode() + b"\n")
-            code = process.wait(TIME_LIMIT_S)
-        except BrokenPipeError:
-            code = process.wait()
-        except subprocess.TimeoutExpired as exc:
-            raise ArtifactUntrusted(
-                f"{version_name} did not answer its stored requests in {TIME_LIMIT_S:.0f} s"
-            ) from exc
-        finally:
-            process.kill()
-        printed.seek(0)
-        output = printed.read().decode(errors="replace").strip()
-    if code != 0:
-        raise ArtifactUntrusted(_describe_end(code, output, version_name))
-
-
-def _describe_end(code: int, output: str, version_name: str) -> str:
-    """Say why a trial failed."""
-    if code == REFUSED:
-        return output
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"{version_name} ended the process that tried it: signal {-code} ({name})"
-    last_line = output.splitlines()[-1] if output else "it said nothing"
-    return f"{version_name} could not be tried: exit code {code}, {last_line}"
-
-
 def main() -> int:
     """Try the version that standard input describes. Return the exit code."""
-    task = json.loads(sys.stdin.buffer.readline())
+    gc.disable()  # It would take a sixth of the time, and this process ends soon.
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    Thread(target=_read_input, args=[lines], daemon=True).start()
+    import_libraries()
+    task = json.loads(lines.get())
     _, hard_limit = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (task["cpu_limit_s"], hard_limit))
-    Thread(target=_end_with_parent, daemon=True).start()
     digests = {
         file: task["digests"][file.name] for file in VERSION_FILES if file.name in task["digests"]
     }
     try:
-        load_agreeing(Path(task["folder"]), digests, version_name=task["version_name"])
+        # The API reads the file as arrays.
+        load_agreeing(
+            Path(task["folder"]),
+            digests,
+            version_name=task["version_name"],
+            as_arrays=True,
+            by_objects=True,
+        )
     except ArtifactUntrusted as error:
         print(error.message)
         return REFUSED
     return 0
 
 
-def _end_with_parent() -> None:
-    """End this process when standard input ends."""
+def import_libraries() -> None:
+    """Import what a trial needs, whichever version it is."""
+    from streamflow.models.skops_import import import_skops
+
+    import_skops()
+    libraries = {name.rpartition(".")[0] for name in model_file.TRUSTED_TYPES} | {"pandas"}
+    own_modules = (f"{PACKAGE}.predictor", f"{PACKAGE}.version_check")
+    for module in (*sorted(libraries), *own_modules):
+        import_module(module)
+
+
+def _read_input(lines: SimpleQueue[bytes]) -> None:
+    """Read the line of the task, and end this process when standard input ends."""
+    lines.put(sys.stdin.buffer.readline())
     sys.stdin.buffer.read()
     os._exit(REFUSED)
 

@@ -27,7 +27,7 @@ from streamflow.settings import (
     vendors_environment,
 )
 from streamflow.warehouse import installation
-from streamflow.warehouse.roles import CONSOLE, MAINTENANCE
+from streamflow.warehouse.roles import API, CONSOLE, MAINTENANCE
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from streamflow.features.repository import FeatureRepository
     from streamflow.lake.iceberg_tables import Lake
     from streamflow.models.registry import Registry
+    from streamflow.models.registry_tables import RegistryTables
     from streamflow.spark.session import SparkEngine
 
 ARTIFACTS = "artifacts"  # the folder of the artifacts, below the state folder
@@ -181,16 +182,29 @@ class Platform:
         """MLflow's registry and tracking."""
         from streamflow.models.registry import Registry
 
-        own_tables = self.address.with_database(self.settings.mlflow_database)
         registry = Registry(
             self.tracking_uri,
             name=self.catalog.model,
             experiment=self.settings.experiment,
             artifact_root=self.artifact_root,
-            tables=own_tables if self.tracking_uri == self._own_tracking_uri else None,
+            tables=self._open_registry_tables(),
         )
         self._closing.callback(registry.close)
         return registry
+
+    def _open_registry_tables(self) -> RegistryTables | None:
+        """Return MLflow's tables if they are in a database of ours."""
+        if self.tracking_uri != self._own_tracking_uri:
+            return None
+        from streamflow.models.registry_tables import RegistryTables
+
+        tables = RegistryTables(
+            self.address.with_database(self.settings.mlflow_database),
+            self.catalog.model,
+            keeps_connection=self.address.role == API,  # it asks every second, in one thread
+        )
+        self._closing.callback(tables.close)
+        return tables
 
     @cached_property
     def lake(self) -> Lake:

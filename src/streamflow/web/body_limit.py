@@ -14,6 +14,8 @@ from streamflow.web.refusals import refuse
 
 #: The key in the ASGI scope of a body that was read whole.
 BODY = "streamflow.body"
+#: The key in the ASGI scope that says that a body has arrived whole, so that nobody waits for it.
+BODY_IS_HERE = "streamflow.body_is_here"
 
 CONTENT_LENGTH = b"content-length"
 EXPECT = b"expect"
@@ -59,7 +61,7 @@ class BodyLimit:
         if not headers or scope.get("path") in self._own_limits:
             await self._app(scope, receive, send)
             return
-        body = await self._read_body(headers, receive)
+        body = await self._read_body(headers, receive, is_here=BODY_IS_HERE in scope)
         if body.is_too_large:
             message = f"the body is larger than {self._max_bytes} bytes"
             await refuse(scope, receive, send, 413, message, headers=CLOSE)
@@ -70,12 +72,17 @@ class BodyLimit:
             scope[BODY] = body.content
             await self._app(scope, body.replay(receive), send)
 
-    async def _read_body(self, headers: dict[bytes, bytes], receive: Receive) -> _Body:
+    async def _read_body(
+        self, headers: dict[bytes, bytes], receive: Receive, *, is_here: bool
+    ) -> _Body:
         announced_bytes = int(headers.get(CONTENT_LENGTH, 0))
         body = _Body(self._max_bytes, announced_bytes)
         # A client that asks before it sends (`Expect`) does not send a body that is refused.
         will_not_be_sent = body.is_too_large and EXPECT in headers
         if will_not_be_sent:
+            return body
+        if is_here:  # A timer would take as long as all the rest.
+            await body.read(receive)
             return body
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -6,15 +6,17 @@ and this blocks the event loop: then no other client gets an answer, and no time
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from streamflow.web.body_limit import DISCARD_PAUSE_S
+from streamflow.web.body_limit import BODY_IS_HERE, DISCARD_PAUSE_S
 from streamflow.web.client_timeouts import ClientTimeoutProtocol
 from streamflow.web.host_check import SECURITY_HEADERS
+from streamflow.web.joined_writes import JoinedWrites
 
 # The most bytes of a head: the request line and the headers.
 MAX_HEAD_BYTES = 65_536
@@ -53,6 +55,10 @@ class HttpProtocol(ClientTimeoutProtocol):
     _header_count = 0
     _is_in_head = True  # whether the headers of the next request are not yet complete
     _is_refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Let the head and the body of each answer be sent together."""
+        super().connection_made(cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
 
     def data_received(self, data: bytes) -> None:
         """Give the data to the parser in pieces, and stop at the limits."""
@@ -139,7 +145,8 @@ class HttpProtocol(ClientTimeoutProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Begin to count the bytes of the next head."""
+        """Note that the body has arrived, and begin to count the bytes of the next head."""
+        self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required]  # a key of our own
         self._is_in_head = True
         self._room_bytes = MAX_HEAD_BYTES
         super().on_message_complete()

@@ -82,7 +82,7 @@ def open_log(log_format: Literal["console", "json"], level: str) -> FilteringBou
         structlog.WriteLogger(cast("TextIO", log_stream)),
         processors=[_complete_line, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-    )
+    ).bind()  # Without this, structlog would make a logger for each line.
     return log
 
 

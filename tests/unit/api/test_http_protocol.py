@@ -35,6 +35,7 @@ class Exchange(asyncio.Transport):
 
     requests: list[tuple[Scope, bytes]] = field(default_factory=list)
     written: bytes = b""
+    sent_parts: int = 0
     is_closed: bool = False
     is_reading: bool = True  # type: ignore[assignment]
 
@@ -44,6 +45,7 @@ class Exchange(asyncio.Transport):
     def write(self, data: Any) -> None:
         assert not self.is_closed
         self.written += data
+        self.sent_parts += 1
 
     def close(self) -> None:
         self.is_closed = True
@@ -117,6 +119,12 @@ def cut(data: bytes, cuts: Sequence[int]) -> list[bytes]:
 
 
 MALFORMED = ("the method",)
+
+
+def test_head_and_body_of_an_answer_are_sent_at_once() -> None:
+    connection = exchange(HEAD + b"\r\n", HEAD + b"\r\n")
+    assert connection.statuses == [200, 200]
+    assert connection.sent_parts == 2
 
 
 @pytest.mark.parametrize("kind", ATTACKS)

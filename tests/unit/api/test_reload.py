@@ -44,7 +44,7 @@ class Registry:
             login=None,
             catalog=SimpleNamespace(model="churn"),
             models=models,
-            settings=Settings(),
+            settings=Settings(api_trial="off"),
         )
         self.counted: list[str] = []
         self.reload = reload.RegistryFollower(

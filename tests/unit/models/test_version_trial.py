@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import copytree
+from subprocess import run
 
 import numpy as np
 import polars as pl
 import pytest
+from psutil import pid_exists
+from support.processes import wait_for
 
 from streamflow.catalog import load_catalog
 from streamflow.core.training.calibrator import Calibrator
@@ -17,10 +21,11 @@ from streamflow.core.training.decision import Decision, Economics
 from streamflow.core.training.stored_requests import Probes
 from streamflow.core.versions.version_files import DECISION, MODEL, STORED_REQUESTS, VersionFile
 from streamflow.errors import ArtifactUntrusted
-from streamflow.models import model_file, version_trial
+from streamflow.models import model_file, trial_process
 from streamflow.models.pipelines import fit_model
 from streamflow.models.predictor import compile_predictor
-from streamflow.models.version_trial import load_agreeing, try_in_process
+from streamflow.models.trial_process import TrialProcess
+from streamflow.models.version_trial import load_agreeing
 
 NAME = "version 7 of churn"
 
@@ -57,8 +62,35 @@ def test_a_version_that_answers_as_recorded_passes(
     version: tuple[Path, Mapping[VersionFile, str]],
 ) -> None:
     folder, digests = version
-    try_in_process(folder, digests, version_name=NAME)
+    TrialProcess().try_version(folder, digests, version_name=NAME)
     assert load_agreeing(folder, digests, version_name=NAME).threshold == 0.5
+
+
+def test_a_trial_that_gets_no_version_ends_with_the_process_that_started_it() -> None:
+    code = (
+        "from streamflow.models.trial_process import TrialProcess\n"
+        "print(TrialProcess()._process.pid)"
+    )
+    started = run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert wait_for(lambda: not pid_exists(int(started.stdout)), seconds=5)
+
+
+def test_a_version_that_only_scikit_learn_or_only_the_arrays_can_read_is_refused(
+    version: tuple[Path, Mapping[VersionFile, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, digests = version
+    for way in ("model_file.load", "model_arrays.load_arrays"):
+        name = way.rpartition(".")[2]
+        (tmp_path / "sitecustomize.py").write_text(
+            f"from streamflow.models import {way.partition('.')[0]} as module\n"
+            f"def fail(*_, **__): raise ValueError('not by {name}')\n"
+            f"module.{name} = fail\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        with pytest.raises(ArtifactUntrusted, match=f"ValueError: not by {name}"):
+            TrialProcess().try_version(folder, digests, version_name=NAME)
 
 
 @pytest.mark.parametrize("as_arrays", [False, True])
@@ -97,20 +129,20 @@ def test_whatever_ends_the_process_is_a_refusal_with_its_reason(
     # Python imports this module before everything else.
     (tmp_path / "sitecustomize.py").write_text(f"import os, time\n{action}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(version_trial, "TIME_LIMIT_S", 1.0)
+    monkeypatch.setattr(trial_process, "TIME_LIMIT_S", 1.0)
     folder, digests = version
     with pytest.raises(ArtifactUntrusted, match=f"{NAME} {reason}"):
-        try_in_process(folder, digests, version_name=NAME)
+        TrialProcess().try_version(folder, digests, version_name=NAME)
 
 
 def test_a_trial_that_uses_too_much_of_a_processor_is_refused(
     version: tuple[Path, Mapping[VersionFile, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(version_trial, "CPU_LIMIT_S", 1)  # less than the imports take
+    monkeypatch.setattr(trial_process, "CPU_LIMIT_S", 1)  # less than the imports take
     folder, digests = version
     with pytest.raises(ArtifactUntrusted, match=r"signal 24 \(SIGXCPU\)"):
-        try_in_process(folder, digests, version_name=NAME)
+        TrialProcess().try_version(folder, digests, version_name=NAME)
 
 
 def test_a_changed_file_and_a_different_answer_are_refused(
@@ -121,3 +153,17 @@ def test_a_changed_file_and_a_different_answer_are_refused(
         load_agreeing(folder, {**digests, MODEL: "00"}, version_name=NAME)
     with pytest.raises(ArtifactUntrusted, match=r"probe_requests\.json is not the registered one"):
         load_agreeing(folder, {**digests, STORED_REQUESTS: "00"}, version_name=NAME)
+
+
+def test_arrays_that_answer_otherwise_than_scikit_learn_are_refused(
+    version: tuple[Path, Mapping[VersionFile, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, digests = version
+    pipeline = model_file.load(folder / MODEL.name, expected_digest=digests[MODEL])
+    answers = pipeline.predict_proba
+    monkeypatch.setattr(pipeline, "predict_proba", lambda rows: 1 - answers(rows))
+    monkeypatch.setattr(model_file, "load", lambda *_, **__: pipeline)
+    load_agreeing(folder, digests, version_name=NAME, as_arrays=True)
+    with pytest.raises(ArtifactUntrusted, match="from scikit-learn's answers"):
+        load_agreeing(folder, digests, version_name=NAME, as_arrays=True, by_objects=True)

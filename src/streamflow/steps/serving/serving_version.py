@@ -22,6 +22,7 @@ from streamflow.steps.versions.registered_version import RecordedVersion, load_a
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
     from streamflow.models.registry import ModelVersion
+    from streamflow.models.trial_process import TrialProcess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def load_serving_version(
     platform: Platform,
     version: ModelVersion,
     *,
-    in_process: bool = False,
+    trial: TrialProcess | None = None,
     as_arrays: bool = False,
 ) -> Serving:
     """Load a version with everything that it needs to answer, and try it on its stored requests.
@@ -83,14 +84,14 @@ def load_serving_version(
     Args:
         platform: the platform.
         version: the version as MLflow stores it.
-        in_process: first try the version in a process of its own, which a wrong file may end.
+        trial: first try the version in this process, which a wrong file may end. None: no trial.
         as_arrays: read the model file without scikit-learn, if the kind of the model allows it.
 
     Raises:
         ArtifactUntrusted: the version is not as it was registered, or it answers differently.
         NotMigrated: the feature service of the version is not defined here.
     """
-    loaded = load_answering(platform, version, in_process=in_process, as_arrays=as_arrays)
+    loaded = load_answering(platform, version, trial=trial, as_arrays=as_arrays)
     features = read_features(platform, loaded.record)
     entity = platform.catalog.entity
     return Serving(

@@ -29,6 +29,7 @@ from streamflow.warehouse import ledger
 
 if TYPE_CHECKING:
     from streamflow.models.predictor import Predictor
+    from streamflow.models.trial_process import TrialProcess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +196,7 @@ def load_answering(
     platform: Platform,
     version: ModelVersion,
     *,
-    in_process: bool = False,
+    trial: TrialProcess | None = None,
     as_arrays: bool = False,
 ) -> LoadedVersion:
     """Load a version that is going to answer users, and try it on its stored requests.
@@ -203,7 +204,7 @@ def load_answering(
     Args:
         platform: the platform.
         version: the version as MLflow stores it.
-        in_process: first try the version in a process of its own, which a wrong file may end.
+        trial: first try the version in this process, which a wrong file may end. None: no trial.
         as_arrays: read the model file without scikit-learn, if the kind of the model allows it.
 
     Raises:
@@ -219,6 +220,6 @@ def load_answering(
         # A version of an earlier release has no stored requests that it could be tried on.
         return LoadedVersion(record=record, predictor=load_predictor(platform, record))
     predictor = platform.models.load_checked(
-        version, record.file_digests, in_process=in_process, as_arrays=as_arrays
+        version, record.file_digests, trial=trial, as_arrays=as_arrays
     )
     return LoadedVersion(record=record, predictor=predictor)
