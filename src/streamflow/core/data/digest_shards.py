@@ -1,0 +1,106 @@
+"""The digest of a table in shards: each is computed for itself, and all of them are put together.
+
+A shard is a range of the 256 buckets. Rows of one shard can be digested on a different machine than
+those of the next one, because the digest of a bucket depends on its own rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from streamflow.core.data.digest import (
+    BUCKET,
+    BUCKETS,
+    DIGEST_BYTES,
+    ColumnDigest,
+    Digester,
+    TableDigest,
+    Types,
+)
+
+ROWS_PER_SHARD = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardDigest:
+    """The digest of the rows of one shard.
+
+    Attributes:
+        shard: the number of the shard, from 0 on.
+        rows: how many rows it has.
+        buckets: column -> the digests of the buckets of the shard, 32 bytes each.
+    """
+
+    shard: int
+    rows: int
+    buckets: Mapping[str, bytes]
+
+
+def choose_shard_count(rows: int) -> int:
+    """Return into how many shards a table is divided: a power of two, so that 256 is a multiple.
+
+    >>> choose_shard_count(7_043), choose_shard_count(1_000_000), choose_shard_count(10**9)
+    (1, 16, 256)
+    """
+    shards = 1
+    while shards < BUCKETS and shards * ROWS_PER_SHARD < rows:
+        shards *= 2
+    return shards
+
+
+def split_into_shards(rows: pl.DataFrame, shards: int) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield the rows of each shard that has some. `rows` has the column BUCKET."""
+    shard_of_row = rows[BUCKET].cast(pl.Int32) * shards // BUCKETS
+    for shard in shard_of_row.unique().sort():
+        yield shard, rows.filter(shard_of_row == shard)
+
+
+def digest_shard(
+    rows: pl.DataFrame, *, key: str, types: Types, shard: int, shards: int
+) -> ShardDigest:
+    """Return the digest of all rows of a shard.
+
+    Args:
+        rows: the rows in any order, with the column BUCKET.
+        key: the column with the key.
+        types: the columns of the digest.
+        shard: the number of the shard.
+        shards: how many shards the table has.
+
+    Raises:
+        RowsOutOfOrder: a key comes twice.
+    """
+    text = pl.col(key).cast(pl.String).alias("__key")
+    in_order = rows.with_columns(text).sort(BUCKET, "__key").drop("__key")
+    digester = Digester(key, types)
+    digester.update(in_order, in_order[BUCKET])
+    own_bytes = slice(*_find_bytes(shard, shards))
+    digest = digester.finish()
+    buckets = {column.name: column.buckets[own_bytes] for column in digest.columns}
+    return ShardDigest(shard=shard, rows=digest.rows, buckets=buckets)
+
+
+def join_shards(parts: Iterable[ShardDigest], *, types: Types, shards: int) -> TableDigest:
+    """Return the digest of a table from those of its shards. A shard without rows may be absent."""
+    no_rows = Digester("", types).finish()
+    contents = {column.name: bytearray(column.buckets) for column in no_rows.columns}
+    row_count = 0
+    for part in parts:
+        begin, end = _find_bytes(part.shard, shards)
+        for name, buckets in part.buckets.items():
+            contents[name][begin:end] = buckets
+        row_count += part.rows
+    columns = tuple(
+        ColumnDigest(name=name, type=types[name], buckets=bytes(buckets))
+        for name, buckets in contents.items()
+    )
+    return TableDigest(rows=row_count, columns=columns)
+
+
+def _find_bytes(shard: int, shards: int) -> tuple[int, int]:
+    """Return where the digests of the buckets of a shard begin and end in those of a column."""
+    length = DIGEST_BYTES * BUCKETS // shards
+    return shard * length, (shard + 1) * length

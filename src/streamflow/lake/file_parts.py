@@ -1,0 +1,108 @@
+"""Read parts of the files of the lake on a worker of the engine.
+
+A part is a row group of a Parquet file. A worker needs the files, and for an object store the
+credentials in its own environment; it asks neither the catalog nor PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamflow.errors import SnapshotDamaged
+from streamflow.lake.translated_errors import translate_errors
+
+BATCH_ROWS = 65_536
+# The type of a column in a frame -> the type of a column that workers return. No other type is a
+# key, a feature or a label.
+ARROW_TYPES = {
+    pl.Int64: pa.int64(),
+    pl.Float64: pa.float64(),
+    pl.Boolean: pa.bool_(),
+    pl.String: pa.string(),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilePart:
+    """One row group of a Parquet file.
+
+    Attributes:
+        path: the address of the file.
+        number: the number of the row group, from 0 on.
+        count: how many row groups the file had when it was written.
+    """
+
+    path: str
+    number: int
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadParts:
+    """Read one part after another. Called with the number of a part.
+
+    Attributes:
+        parts: the parts.
+        types: column -> its type in a frame.
+        names: column -> the name that it gets.
+        file_options: options of PyIceberg for the object store, without credentials.
+    """
+
+    parts: Sequence[FilePart]
+    types: Mapping[str, Any]
+    names: Mapping[str, str]
+    file_options: Mapping[str, str]
+
+    def __call__(self, number: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a part."""
+        for rows in read_part(self.parts[number], self.types, self.file_options):
+            renamed = rows.rename(dict(self.names))
+            yield from renamed.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
+
+
+def read_part(
+    part: FilePart, types: Mapping[str, Any], file_options: Mapping[str, str]
+) -> Iterator[pl.DataFrame]:
+    """Yield columns of a part in chunks. A column that the file does not have is null.
+
+    Args:
+        part: the part.
+        types: column -> its type in a frame.
+        file_options: options of PyIceberg for the object store, without credentials.
+
+    Raises:
+        SnapshotDamaged: the file is missing, or it is not what was written.
+        LakeUnavailable: the place of the lake cannot be reached.
+    """
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+
+    file_io = PyArrowFileIO(dict(file_options))
+    with translate_errors(part.path), file_io.new_input(part.path).open() as file:
+        parquet = pq.ParquetFile(file)
+        if parquet.num_row_groups != part.count:
+            raise SnapshotDamaged(
+                f"{part.path}: it has {parquet.num_row_groups} row groups and not {part.count}",
+                state="",
+            )
+        stored = [name for name in types if name in parquet.schema_arrow.names]
+        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[part.number], columns=stored):
+            yield _make_typed(part, batch, types)
+
+
+def _make_typed(part: FilePart, batch: pa.RecordBatch, types: Mapping[str, Any]) -> pl.DataFrame:
+    """Return the columns with their types."""
+    rows = pl.DataFrame(batch)
+    cells = [
+        (pl.col(name) if name in rows.columns else pl.lit(None)).cast(kind).alias(name)
+        for name, kind in types.items()
+    ]
+    try:
+        return rows.select(cells)
+    except pl.exceptions.PolarsError as exc:  # its text may show values of users
+        raise SnapshotDamaged(f"{part.path}: it has different types", state="") from exc

@@ -1,0 +1,170 @@
+# ruff: noqa: S608
+# The SQL has only names that the session makes.
+"""The rows of revisions on the engine.
+
+Rows of the lake are read by the workers, straight from its files. Rows that PostgreSQL alone has
+go through this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from streamflow.core.data.contract import polars_type
+from streamflow.core.training.row_sources import DatedRevision
+from streamflow.lake.file_parts import ARROW_TYPES, ReadParts
+from streamflow.platform import Platform
+from streamflow.spark.mapping import make_rows
+from streamflow.spark.point_in_time import KEY, SentRevisions, column_at
+from streamflow.spark.session import SparkEngine
+from streamflow.steps.data import frozen_reading
+from streamflow.steps.data.loaded_rows import read_provenance
+from streamflow.steps.data.worker_installation import READING_PACKAGES, check_installation
+from streamflow.warehouse import lake_revisions
+from streamflow.warehouse.lake_revisions import INSTANT, LakeRevision
+
+NUMBER = "n"  # of the revision of a row, among those of a query
+REVISION_TYPES = {"as_of": INSTANT, "revision": pl.Int32, "known_at": INSTANT}
+
+
+class EngineRows:
+    """Reads revisions of an installation on the engine."""
+
+    def __init__(self, platform: Platform, engine: SparkEngine) -> None:
+        """Look up which revisions lie in the lake; no row is read yet."""
+        self._platform = platform
+        self._engine = engine
+        self._in_lake = lake_revisions.revisions_in_lake(platform.connection)
+        self._sent = SentRevisions(
+            engine, platform.catalog.entity.key, self._read_revision, engine.sent_tables
+        )
+
+    def _read_revision(
+        self, table: str, columns: list[str], revision: tuple[datetime, int]
+    ) -> pl.DataFrame:
+        return frozen_reading.read_rows(self._platform, table, columns, [revision])
+
+    def find_table(
+        self, table: str, columns: Mapping[str, Any], revision: tuple[datetime, int]
+    ) -> str:
+        """Return the table on the engine that has the key and some columns of a revision.
+
+        Args:
+            table: the table.
+            columns: column -> its type in a frame.
+            revision: as_of and number of the revision.
+
+        Raises:
+            SnapshotDamaged: the lake does not have the table or the snapshot.
+        """
+        in_lake = self._in_lake.get((table, *revision))
+        if in_lake is None:
+            return self._sent.find_table(table, columns, revision)
+        identity = (table, tuple(columns), revision, in_lake.snapshot_id)
+        tables = self._engine.sent_tables
+        if identity not in tables:
+            tables[identity] = self._read_in_lake(in_lake, columns)
+        return tables[identity]
+
+    def _read_in_lake(self, revision: LakeRevision, columns: Mapping[str, Any]) -> str:
+        """Let the workers read columns of a revision; return the table of the rows."""
+        entity = self._platform.catalog.entity
+        types = {entity.key: polars_type(entity.type), **columns}
+        names = {entity.key: KEY}
+        for number, name in enumerate(columns):
+            names[name] = column_at(number)
+        lake = self._platform.lake
+        parts = lake.list_parts(revision.table, revision.snapshot_id)
+        if not parts:
+            frame_types = {names[name]: frame_type for name, frame_type in types.items()}
+            return self._engine.send(pl.DataFrame(schema=frame_types))
+        work = ReadParts(parts=parts, types=types, names=names, file_options=lake.file_options)
+        checked = check_installation(work, READING_PACKAGES)
+        arrow_types = {names[name]: ARROW_TYPES[kind] for name, kind in types.items()}
+        return self._engine.name(make_rows(self._engine, checked, len(parts), arrow_types))
+
+    def read_rows(
+        self,
+        table: str,
+        columns: Iterable[str],
+        revisions: Iterable[tuple[datetime, int]],
+    ) -> pl.DataFrame:
+        """Read columns of some revisions, as `frozen_reading.read_rows` does."""
+        names = list(columns)
+        frames = []
+        for revision in revisions:
+            if (table, *revision) in self._in_lake:
+                frames.append(self._fetch(table, names, revision))
+            else:
+                frames.append(self._read_revision(table, names, revision))
+        return pl.concat(frames)
+
+    def _fetch(
+        self, table: str, columns: list[str], revision: tuple[datetime, int]
+    ) -> pl.DataFrame:
+        """Read columns of a revision of the lake through the engine."""
+        key = self._platform.catalog.entity.key
+        declared = self._platform.catalog.columns(table)
+        types = {name: polars_type(declared[name].type) for name in columns if name != key}
+        statement = f"SELECT * FROM {self.find_table(table, types, revision)}"
+        rows = self._engine.read(self._engine.query(statement))
+        names = {column_at(number): name for number, name in enumerate(types)}
+        as_of = pl.lit(revision[0]).cast(INSTANT).alias("as_of")
+        return rows.rename({KEY: key, **names}).select(as_of, *columns)
+
+    def read_provenance(
+        self,
+        table: str,
+        types: Mapping[str, str],
+        revisions: Sequence[DatedRevision],
+        keys: pl.Series | None,
+    ) -> pl.DataFrame:
+        """Read frozen rows with their revision, as `loaded_rows.read_provenance` does.
+
+        Args:
+            table: the table.
+            types: the columns to read, and their logical types.
+            revisions: the revisions to read.
+            keys: the keys to read; None: all keys.
+        """
+        by_workers = [r for r in revisions if (table, r.as_of, r.revision) in self._in_lake]
+        in_database = [r for r in revisions if r not in by_workers]
+        frames = []
+        if in_database or not by_workers:
+            frames.append(read_provenance(self._platform, table, types, in_database, keys))
+        if by_workers:
+            frames.append(self._fetch_provenance(table, types, by_workers, keys))
+        return pl.concat(frames)
+
+    def _fetch_provenance(
+        self,
+        table: str,
+        types: Mapping[str, str],
+        revisions: Sequence[DatedRevision],
+        keys: pl.Series | None,
+    ) -> pl.DataFrame:
+        """Read rows of the lake; the engine selects those of the keys."""
+        frame_types = {name: polars_type(kind) for name, kind in types.items()}
+        selects = []
+        for number, revision in enumerate(revisions):
+            source = self.find_table(table, frame_types, revision[:2])
+            selects.append(f"SELECT CAST({number} AS INT) AS {NUMBER}, * FROM {source}")
+        statement = " UNION ALL ".join(selects)
+        if keys is not None:
+            asked = self._engine.send(pl.DataFrame({KEY: keys.unique()}))
+            statement = (
+                f"SELECT history.* FROM ({statement}) AS history"
+                f" LEFT SEMI JOIN {asked} AS asked ON asked.{KEY} = history.{KEY}"
+            )
+        rows = self._engine.read(self._engine.query(statement))
+        dates = pl.DataFrame(revisions, schema=REVISION_TYPES, orient="row")
+        numbers = pl.Series(NUMBER, range(len(revisions)), pl.Int32)
+        names = {column_at(number): name for number, name in enumerate(types)}
+        key = self._platform.catalog.entity.key
+        renamed = rows.rename({KEY: key, **names})
+        dated = renamed.join(dates.with_columns(numbers), on=NUMBER)
+        return dated.select(*REVISION_TYPES, key, *types)
