@@ -20,9 +20,10 @@ from support.chain import FEBRUARY, JANUARY
 from support.spark_servers import sail_server
 from support.states import TWO_MONTHS, in_state
 
-from streamflow.core.monitoring.report_values import to_values
+from streamflow.core.data import digest_shards
+from streamflow.core.monitoring.report import to_values
 from streamflow.errors import SnapshotDamaged
-from streamflow.lake.iceberg_tables import Lake
+from streamflow.lake.iceberg_tables import TABLE_PROPERTIES, Lake
 from streamflow.platform import open_platform
 from streamflow.settings import Settings
 from streamflow.spark.session import SparkEngine
@@ -40,7 +41,9 @@ from streamflow.steps.versions.rebuild_verdict import IDENTICAL
 from streamflow.steps.versions.recorded_version import platform_as_recorded
 from streamflow.steps.versions.reproduce import reproduce
 from streamflow.steps.versions.verify import verify
-from streamflow.warehouse import frozen, lake_revisions, scores
+from streamflow.warehouse import frozen, lake_revisions, provenance, scores
+
+ROWS_PER_GROUP = 100  # so that several workers read a file
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,8 @@ def lake(
     with in_state(cluster, TWO_MONTHS, simulated_drops, folder / "home") as platform:
         promote(platform, 1, force=True, why="a test")
         settings = platform.settings.with_values({"lake": str(folder / "lake")})
-        with open_platform(settings) as moving:
+        with open_platform(settings) as moving, pytest.MonkeyPatch.context() as patch:
+            patch.setitem(TABLE_PROPERTIES, "write.parquet.row-group-limit", str(ROWS_PER_GROUP))
             move_to_lake(moving)
         yield settings
 
@@ -84,7 +88,9 @@ def only_workers_read() -> Iterator[list[pl.DataFrame]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lake, "read", refuse)
         patch.setattr(lake_revisions, "load_rows", refuse)
-        patch.setattr(frozen, "read_in_order", refuse)
+        for name in ("read_in_order", "read_rows", "keys_and_labels"):
+            patch.setattr(frozen, name, refuse)
+        patch.setattr(provenance, "read_rows", refuse)
         patch.setattr(SparkEngine, "send", note)
         yield sent
 
@@ -114,7 +120,10 @@ def test_the_workers_read_what_is_scored(lake: Settings, on_engine: Settings) ->
         assert score_step.score(platform, JANUARY, version=1).run.digest == run.digest
 
 
-def test_the_engine_computes_the_digests_that_postgresql_recorded(on_engine: Settings) -> None:
+def test_the_engine_computes_the_digests_that_postgresql_recorded(
+    on_engine: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest_shards, "ROWS_PER_SHARD", 60)  # so that several workers digest them
     with open_platform(on_engine) as platform, only_workers_read():
         in_lake = lake_revisions.revisions_in_lake(platform.connection)
         stored = frozen.all_revisions(platform.connection)
@@ -123,6 +132,11 @@ def test_the_engine_computes_the_digests_that_postgresql_recorded(on_engine: Set
             (in_lake[revision.revision_key], digest)
             for revision, digest in zip(stored, recorded, strict=True)
         ]
+        parts = [
+            platform.lake.list_parts(revision.table, revision.snapshot_id)
+            for revision in in_lake.values()
+        ]
+        assert min(map(len, parts)) > 1
         engine = open_step_engine(platform)
         assert engine is not None
         assert compute_digests(platform, engine, pairs) == recorded
@@ -170,18 +184,19 @@ def damaged(lake: Settings, remote: str, tmp_path: Path) -> Iterator[tuple[Setti
 def test_an_edited_file_is_refused(damaged: tuple[Settings, Path], step: str) -> None:
     settings, path = damaged
     edited = pl.read_parquet(path).with_columns(monthly_fee=pl.col("monthly_fee") + 0.01)
-    edited.write_parquet(path)
+    edited.write_parquet(path, row_group_size=ROWS_PER_GROUP)
     with open_platform(settings) as platform:
         if step == "verify":
             receipt = verify(platform, "1")
             (text,) = receipt.frozen_rows
             assert not receipt.holds
         else:
+            steps = {
+                "score": lambda: score_step.score(platform, JANUARY, version=1),
+                "training set": lambda: training_set(platform, JANUARY),
+            }
             with pytest.raises(SnapshotDamaged) as refused:
-                if step == "score":
-                    score_step.score(platform, JANUARY, version=1)
-                else:
-                    training_set(platform, JANUARY)
+                steps[step]()
             text = str(refused.value)
         runs = platform.connection.execute(
             "SELECT count(*) FROM streamflow.score_run WHERE as_of = %s", [JANUARY]

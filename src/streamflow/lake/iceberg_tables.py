@@ -36,6 +36,8 @@ TABLE_PROPERTIES = {
     "write.metadata.metrics.default": "none",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "5",
+    # A worker of an engine reads one row group at a time.
+    "write.parquet.row-group-limit": "131072",
 }
 
 
