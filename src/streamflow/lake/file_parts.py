@@ -67,7 +67,9 @@ class ReadParts:
 
 
 def read_part(
-    part: FilePart, types: Mapping[str, Any], file_options: Mapping[str, str]
+    part: FilePart,
+    types: Mapping[str, Any],
+    file_options: Mapping[str, str],
 ) -> Iterator[pl.DataFrame]:
     """Yield columns of a part in chunks. A column that the file does not have is null.
 
@@ -98,10 +100,10 @@ def read_part(
 def _make_typed(part: FilePart, batch: pa.RecordBatch, types: Mapping[str, Any]) -> pl.DataFrame:
     """Return the columns with their types."""
     rows = pl.DataFrame(batch)
-    cells = [
-        (pl.col(name) if name in rows.columns else pl.lit(None)).cast(kind).alias(name)
-        for name, kind in types.items()
-    ]
+    cells = []
+    for name, frame_type in types.items():
+        cell = pl.col(name) if name in rows.columns else pl.lit(None)
+        cells.append(cell.cast(frame_type).alias(name))
     try:
         return rows.select(cells)
     except pl.exceptions.PolarsError as exc:  # its text may show values of users

@@ -59,7 +59,12 @@ def split_into_shards(rows: pl.DataFrame, shards: int) -> Iterator[tuple[int, pl
 
 
 def digest_shard(
-    rows: pl.DataFrame, *, key: str, types: Types, shard: int, shards: int
+    rows: pl.DataFrame,
+    *,
+    key: str,
+    types: Types,
+    shard: int,
+    shards: int,
 ) -> ShardDigest:
     """Return the digest of all rows of a shard.
 
@@ -73,34 +78,39 @@ def digest_shard(
     Raises:
         RowsOutOfOrder: a key comes twice.
     """
-    text = pl.col(key).cast(pl.String).alias("__key")
-    in_order = rows.with_columns(text).sort(BUCKET, "__key").drop("__key")
+    key_text = pl.col(key).cast(pl.String)
+    in_order = rows.sort(BUCKET, key_text)
     digester = Digester(key, types)
     digester.update(in_order, in_order[BUCKET])
-    own_bytes = slice(*_find_bytes(shard, shards))
     digest = digester.finish()
-    buckets = {column.name: column.buckets[own_bytes] for column in digest.columns}
+    own_bytes = _find_bytes(shard, shards)
+    buckets = {}
+    for column in digest.columns:
+        buckets[column.name] = column.buckets[own_bytes]
     return ShardDigest(shard=shard, rows=digest.rows, buckets=buckets)
 
 
 def join_shards(parts: Iterable[ShardDigest], *, types: Types, shards: int) -> TableDigest:
     """Return the digest of a table from those of its shards. A shard without rows may be absent."""
     no_rows = Digester("", types).finish()
-    contents = {column.name: bytearray(column.buckets) for column in no_rows.columns}
+    buckets = {}
+    for column in no_rows.columns:
+        buckets[column.name] = bytearray(column.buckets)
     row_count = 0
     for part in parts:
-        begin, end = _find_bytes(part.shard, shards)
-        for name, buckets in part.buckets.items():
-            contents[name][begin:end] = buckets
         row_count += part.rows
-    columns = tuple(
-        ColumnDigest(name=name, type=types[name], buckets=bytes(buckets))
-        for name, buckets in contents.items()
-    )
-    return TableDigest(rows=row_count, columns=columns)
+        own_bytes = _find_bytes(part.shard, shards)
+        for name, own_buckets in part.buckets.items():
+            buckets[name][own_bytes] = own_buckets
+    columns = []
+    for name, content in buckets.items():
+        column = ColumnDigest(name=name, type=types[name], buckets=bytes(content))
+        columns.append(column)
+    return TableDigest(rows=row_count, columns=tuple(columns))
 
 
-def _find_bytes(shard: int, shards: int) -> tuple[int, int]:
-    """Return where the digests of the buckets of a shard begin and end in those of a column."""
+def _find_bytes(shard: int, shards: int) -> slice:
+    """Return where the digests of the buckets of a shard are in those of a column."""
     length = DIGEST_BYTES * BUCKETS // shards
-    return shard * length, (shard + 1) * length
+    begin = shard * length
+    return slice(begin, begin + length)

@@ -9,7 +9,6 @@ go through this process.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -19,7 +18,7 @@ from streamflow.core.training.row_sources import DatedRevision
 from streamflow.lake.file_parts import ARROW_TYPES, ReadParts
 from streamflow.platform import Platform
 from streamflow.spark.mapping import make_rows
-from streamflow.spark.point_in_time import KEY, SentRevisions, column_at
+from streamflow.spark.point_in_time import KEY, DropRevision, SentRevisions, column_at
 from streamflow.spark.session import SparkEngine
 from streamflow.steps.data import frozen_reading
 from streamflow.steps.data.loaded_rows import read_provenance
@@ -27,7 +26,8 @@ from streamflow.steps.data.worker_installation import READING_PACKAGES, check_in
 from streamflow.warehouse import lake_revisions
 from streamflow.warehouse.lake_revisions import INSTANT, LakeRevision
 
-NUMBER = "n"  # of the revision of a row, among those of a query
+FrameTypes = Mapping[str, Any]  # column -> its type in a frame
+NUMBER = "__revision"  # of the revision of a row, among those of a query
 REVISION_TYPES = {"as_of": INSTANT, "revision": pl.Int32, "known_at": INSTANT}
 
 
@@ -38,19 +38,16 @@ class EngineRows:
         """Look up which revisions lie in the lake; no row is read yet."""
         self._platform = platform
         self._engine = engine
+        self._entity = platform.catalog.entity
         self._in_lake = lake_revisions.revisions_in_lake(platform.connection)
         self._sent = SentRevisions(
-            engine, platform.catalog.entity.key, self._read_revision, engine.sent_tables
+            engine,
+            self._entity.key,
+            self._read_in_database,
+            engine.sent_tables,
         )
 
-    def _read_revision(
-        self, table: str, columns: list[str], revision: tuple[datetime, int]
-    ) -> pl.DataFrame:
-        return frozen_reading.read_rows(self._platform, table, columns, [revision])
-
-    def find_table(
-        self, table: str, columns: Mapping[str, Any], revision: tuple[datetime, int]
-    ) -> str:
+    def find_table(self, table: str, columns: FrameTypes, revision: DropRevision) -> str:
         """Return the table on the engine that has the key and some columns of a revision.
 
         Args:
@@ -67,54 +64,74 @@ class EngineRows:
         identity = (table, tuple(columns), revision, in_lake.snapshot_id)
         tables = self._engine.sent_tables
         if identity not in tables:
-            tables[identity] = self._read_in_lake(in_lake, columns)
+            tables[identity] = self._read_by_workers(in_lake, columns)
         return tables[identity]
 
-    def _read_in_lake(self, revision: LakeRevision, columns: Mapping[str, Any]) -> str:
+    def _read_by_workers(self, revision: LakeRevision, columns: FrameTypes) -> str:
         """Let the workers read columns of a revision; return the table of the rows."""
-        entity = self._platform.catalog.entity
-        types = {entity.key: polars_type(entity.type), **columns}
-        names = {entity.key: KEY}
-        for number, name in enumerate(columns):
-            names[name] = column_at(number)
+        key = self._entity.key
+        types = {key: polars_type(self._entity.type), **columns}
+        names = {key: KEY, **_name_columns(columns)}
         lake = self._platform.lake
         parts = lake.list_parts(revision.table, revision.snapshot_id)
         if not parts:
-            frame_types = {names[name]: frame_type for name, frame_type in types.items()}
-            return self._engine.send(pl.DataFrame(schema=frame_types))
-        work = ReadParts(parts=parts, types=types, names=names, file_options=lake.file_options)
-        checked = check_installation(work, READING_PACKAGES)
-        arrow_types = {names[name]: ARROW_TYPES[kind] for name, kind in types.items()}
-        return self._engine.name(make_rows(self._engine, checked, len(parts), arrow_types))
+            no_rows = pl.DataFrame(schema=types)
+            return self._engine.send(no_rows.rename(names))
+        work = ReadParts(
+            parts=parts,
+            types=types,
+            names=names,
+            file_options=lake.file_options,
+        )
+        arrow_types = {}
+        for name, frame_type in types.items():
+            arrow_types[names[name]] = ARROW_TYPES[frame_type]
+        checked_work = check_installation(work, READING_PACKAGES)
+        rows = make_rows(self._engine, checked_work, len(parts), arrow_types)
+        return self._engine.name(rows)
 
     def read_rows(
         self,
         table: str,
         columns: Iterable[str],
-        revisions: Iterable[tuple[datetime, int]],
+        revisions: Iterable[DropRevision],
     ) -> pl.DataFrame:
         """Read columns of some revisions, as `frozen_reading.read_rows` does."""
         names = list(columns)
         frames = []
         for revision in revisions:
             if (table, *revision) in self._in_lake:
-                frames.append(self._fetch(table, names, revision))
+                rows = self._fetch(table, names, revision)
             else:
-                frames.append(self._read_revision(table, names, revision))
+                rows = self._read_in_database(table, names, revision)
+            frames.append(rows)
         return pl.concat(frames)
 
-    def _fetch(
-        self, table: str, columns: list[str], revision: tuple[datetime, int]
+    def _read_in_database(
+        self,
+        table: str,
+        columns: list[str],
+        revision: DropRevision,
     ) -> pl.DataFrame:
+        return frozen_reading.read_rows(self._platform, table, columns, [revision])
+
+    def _fetch(self, table: str, columns: list[str], revision: DropRevision) -> pl.DataFrame:
         """Read columns of a revision of the lake through the engine."""
-        key = self._platform.catalog.entity.key
         declared = self._platform.catalog.columns(table)
-        types = {name: polars_type(declared[name].type) for name in columns if name != key}
-        statement = f"SELECT * FROM {self.find_table(table, types, revision)}"
-        rows = self._engine.read(self._engine.query(statement))
-        names = {column_at(number): name for number, name in enumerate(types)}
+        types = {}
+        for name in columns:
+            if name != self._entity.key:
+                types[name] = polars_type(declared[name].type)
+        source = self.find_table(table, types, revision)
+        rows = self._read_named(f"SELECT * FROM {source}", types)
         as_of = pl.lit(revision[0]).cast(INSTANT).alias("as_of")
-        return rows.rename({KEY: key, **names}).select(as_of, *columns)
+        return rows.select(as_of, *columns)
+
+    def _read_named(self, statement: str, columns: Iterable[str]) -> pl.DataFrame:
+        """Compute rows, and give their columns the names that the catalog has."""
+        rows = self._engine.read(self._engine.query(statement))
+        names = {name_on_engine: name for name, name_on_engine in _name_columns(columns).items()}
+        return rows.rename({KEY: self._entity.key, **names})
 
     def read_provenance(
         self,
@@ -131,13 +148,16 @@ class EngineRows:
             revisions: the revisions to read.
             keys: the keys to read; None: all keys.
         """
-        by_workers = [r for r in revisions if (table, r.as_of, r.revision) in self._in_lake]
-        in_database = [r for r in revisions if r not in by_workers]
+        by_workers = []
+        in_database = []
+        for revision in revisions:
+            is_in_lake = (table, *revision[:2]) in self._in_lake
+            (by_workers if is_in_lake else in_database).append(revision)
         frames = []
-        if in_database or not by_workers:
-            frames.append(read_provenance(self._platform, table, types, in_database, keys))
         if by_workers:
             frames.append(self._fetch_provenance(table, types, by_workers, keys))
+        if in_database or not by_workers:
+            frames.append(read_provenance(self._platform, table, types, in_database, keys))
         return pl.concat(frames)
 
     def _fetch_provenance(
@@ -155,16 +175,18 @@ class EngineRows:
             selects.append(f"SELECT CAST({number} AS INT) AS {NUMBER}, * FROM {source}")
         statement = " UNION ALL ".join(selects)
         if keys is not None:
-            asked = self._engine.send(pl.DataFrame({KEY: keys.unique()}))
+            asked_keys = self._engine.send(pl.DataFrame({KEY: keys.unique()}))
             statement = (
                 f"SELECT history.* FROM ({statement}) AS history"
-                f" LEFT SEMI JOIN {asked} AS asked ON asked.{KEY} = history.{KEY}"
+                f" LEFT SEMI JOIN {asked_keys} AS asked ON asked.{KEY} = history.{KEY}"
             )
-        rows = self._engine.read(self._engine.query(statement))
+        rows = self._read_named(statement, types)
         dates = pl.DataFrame(revisions, schema=REVISION_TYPES, orient="row")
         numbers = pl.Series(NUMBER, range(len(revisions)), pl.Int32)
-        names = {column_at(number): name for number, name in enumerate(types)}
-        key = self._platform.catalog.entity.key
-        renamed = rows.rename({KEY: key, **names})
-        dated = renamed.join(dates.with_columns(numbers), on=NUMBER)
-        return dated.select(*REVISION_TYPES, key, *types)
+        dated_rows = rows.join(dates.with_columns(numbers), on=NUMBER)
+        return dated_rows.select(*REVISION_TYPES, self._entity.key, *types)
+
+
+def _name_columns(columns: Iterable[str]) -> dict[str, str]:
+    """Return column -> its name on the engine."""
+    return {name: column_at(number) for number, name in enumerate(columns)}
