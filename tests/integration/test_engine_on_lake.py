@@ -132,11 +132,11 @@ def test_the_engine_computes_the_digests_that_postgresql_recorded(
             (in_lake[revision.revision_key], digest)
             for revision, digest in zip(stored, recorded, strict=True)
         ]
-        parts = [
-            platform.lake.list_parts(revision.table, revision.snapshot_id)
+        row_groups = [
+            platform.lake.list_row_groups(revision.table, revision.snapshot_id)
             for revision in in_lake.values()
         ]
-        assert min(map(len, parts)) > 1
+        assert min(map(len, row_groups)) > 1
         engine = open_step_engine(platform)
         assert engine is not None
         assert compute_digests(platform, engine, pairs) == recorded

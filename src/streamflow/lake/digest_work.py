@@ -1,8 +1,8 @@
 """The digests of revisions of the lake, computed on the workers of the engine.
 
-First each part of a file is read, and its rows are divided into shards. The engine brings the rows
-of each shard together. Then each shard is digested. No value is a column of the engine: rows travel
-as bytes, so that no engine can change one.
+First each row group of a file is read, and its rows are divided into shards. The engine brings the
+rows of each shard together. Then each shard is digested. No value is a column of the engine: rows
+travel as bytes, so that no engine can change one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from streamflow.core.data.digest_shards import (
     split_into_shards,
 )
 from streamflow.errors import LakeUnavailable, SnapshotDamaged
-from streamflow.lake.file_parts import FilePart, read_part
+from streamflow.lake.row_groups import RowGroup, read_row_group
 
-# Rows of one shard of one revision, or what was wrong with a part.
+# Rows of one shard of one revision, or what was wrong with a row group.
 RUN_COLUMNS = {
     "revision": pa.int32(),
     "shard": pa.int32(),
@@ -61,53 +61,55 @@ class DigestedRevision:
         key: the name of the key.
         types: the columns that it was frozen with, and their logical types.
         shards: into how many shards its rows are divided.
-        parts: the parts of its files.
+        row_groups: the row groups of its files.
     """
 
     key: str
     types: Mapping[str, str]
     shards: int
-    parts: tuple[FilePart, ...]
+    row_groups: tuple[RowGroup, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitParts:
-    """Read one part after another, and divide its rows. Called with the number of a part."""
+class SplitRowGroups:
+    """Read one row group after another, and divide its rows. Called with its number."""
 
     revisions: Sequence[DigestedRevision]
     file_options: Mapping[str, str]
 
     @property
     def count(self) -> int:
-        """How many parts the revisions have."""
-        return sum(len(revision.parts) for revision in self.revisions)
+        """How many row groups the revisions have."""
+        return sum(len(revision.row_groups) for revision in self.revisions)
 
     def __call__(self, number: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a part, divided, with the columns RUN_COLUMNS."""
-        position, part = self._find_part(number)
+        """Yield the rows of a row group, divided, with the columns RUN_COLUMNS."""
+        position, row_group = self._find_row_group(number)
         try:
-            for rows in self._split(position, part):
+            for rows in self._split(position, row_group):
                 yield _make_batch(rows, RUN_COLUMNS)
         except SnapshotDamaged as exc:
             yield _make_batch([_describe(position, damage=exc.message)], RUN_COLUMNS)
         except LakeUnavailable as exc:
             yield _make_batch([_describe(position, unavailable=exc.message)], RUN_COLUMNS)
 
-    def _find_part(self, number: int) -> tuple[int, FilePart]:
-        """Return the position of the revision that has a part, and the part."""
+    def _find_row_group(self, number: int) -> tuple[int, RowGroup]:
+        """Return the position of the revision that has a row group, and the row group."""
         remaining = number
         for position, revision in enumerate(self.revisions):
-            if remaining < len(revision.parts):
-                return position, revision.parts[remaining]
-            remaining -= len(revision.parts)
-        raise IndexError(f"there is no part {number}")
+            if remaining < len(revision.row_groups):
+                return position, revision.row_groups[remaining]
+            remaining -= len(revision.row_groups)
+        raise IndexError(f"there is no row group {number}")
 
-    def _split(self, position: int, part: FilePart) -> Iterator[list[dict[str, Any]]]:
+    def _split(self, position: int, row_group: RowGroup) -> Iterator[list[dict[str, Any]]]:
         revision = self.revisions[position]
         frame_types = {name: polars_type(kind) for name, kind in revision.types.items()}
-        for rows in read_part(part, frame_types, self.file_options):
+        for rows in read_row_group(row_group, frame_types, self.file_options):
             if rows[revision.key].null_count():
-                raise SnapshotDamaged(f"{part.path}: it has a row without {revision.key}", state="")
+                raise SnapshotDamaged(
+                    f"{row_group.path}: it has a row without {revision.key}", state=""
+                )
             buckets = pl.Series(BUCKET, assign_buckets(rows[revision.key]))
             with_buckets = rows.with_columns(buckets)
             yield [
@@ -158,19 +160,20 @@ class DigestShards:
 def read_digest(revision: DigestedRevision, rows: pl.DataFrame) -> TableDigest:
     """Put the digest of a revision together from the rows that `DigestShards` returned for it."""
     length = DIGEST_BYTES * BUCKETS // revision.shards
-    parts = []
+    shard_digests = []
     for row in rows.iter_rows(named=True):
         buckets = {}
         for number, name in enumerate(revision.types):
             buckets[name] = row["buckets"][number * length : (number + 1) * length]
-        parts.append(ShardDigest(shard=row["shard"], rows=row["row_count"], buckets=buckets))
-    return join_shards(parts, types=revision.types, shards=revision.shards)
+        digest = ShardDigest(shard=row["shard"], rows=row["row_count"], buckets=buckets)
+        shard_digests.append(digest)
+    return join_shards(shard_digests, types=revision.types, shards=revision.shards)
 
 
 def _describe(
     position: int, *, damage: str | None = None, unavailable: str | None = None
 ) -> dict[str, Any]:
-    """Return a row that says what was wrong with a part of a revision."""
+    """Return a row that says what was wrong with a row group of a revision."""
     return {
         "revision": position,
         "shard": NO_SHARD,

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamflow.errors import SnapshotDamaged
-from streamflow.lake.file_parts import BATCH_ROWS, FilePart
 from streamflow.lake.revision_name import MAIN, StoredRevision
-from streamflow.lake.snapshot_files import list_files, list_parts
+from streamflow.lake.row_groups import BATCH_ROWS, RowGroup
+from streamflow.lake.snapshot_files import list_files, list_row_groups
 from streamflow.lake.translated_errors import translate_errors
 
 if TYPE_CHECKING:
@@ -159,15 +159,15 @@ class Lake:
         with translate_errors(f"the table {table} of the lake"):
             return list_files(self._find_table(table, snapshot_id), snapshot_id)
 
-    def list_parts(self, table: str, snapshot_id: int) -> list[FilePart]:
-        """Return the parts of the files of a snapshot, for workers that read them one by one.
+    def list_row_groups(self, table: str, snapshot_id: int) -> list[RowGroup]:
+        """Return the row groups of the files of a snapshot, for workers that read them one by one.
 
         Raises:
             SnapshotDamaged: the lake does not have the table or the snapshot.
             LakeUnavailable: the place of the lake cannot be reached.
         """
         with translate_errors(f"the table {table} of the lake"):
-            return list_parts(self._find_table(table, snapshot_id), snapshot_id)
+            return list_row_groups(self._find_table(table, snapshot_id), snapshot_id)
 
     def read(
         self, table: str, snapshot_id: int, columns: Sequence[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamflow.errors import SnapshotDamaged
-from streamflow.lake.file_parts import FilePart
+from streamflow.lake.row_groups import RowGroup
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -17,15 +17,15 @@ def list_files(table: Table, snapshot_id: int) -> list[str]:
     return [file.file_path for file in _list_data_files(table, snapshot_id)]
 
 
-def list_parts(table: Table, snapshot_id: int) -> list[FilePart]:
+def list_row_groups(table: Table, snapshot_id: int) -> list[RowGroup]:
     """Return the row groups of the files of a snapshot. Raises SnapshotDamaged."""
-    parts = []
+    row_groups = []
     for file in _list_data_files(table, snapshot_id):
         count = len(file.split_offsets or ())
-        parts += [
-            FilePart(path=file.file_path, number=number, count=count) for number in range(count)
+        row_groups += [
+            RowGroup(path=file.file_path, number=number, count=count) for number in range(count)
         ]
-    return parts
+    return row_groups
 
 
 def _list_data_files(table: Table, snapshot_id: int) -> list[DataFile]:

@@ -15,10 +15,10 @@ from streamflow.lake.digest_work import (
     NO_SHARD,
     DigestedRevision,
     DigestShards,
-    SplitParts,
+    SplitRowGroups,
     read_digest,
 )
-from streamflow.lake.file_parts import FilePart, ReadParts, read_part
+from streamflow.lake.row_groups import ReadRowGroups, RowGroup, read_row_group
 
 TYPES = {"user": "string", "fee": "float", "Fee": "int", "since": "date"}
 ROWS = pl.DataFrame(
@@ -38,16 +38,16 @@ def write(rows: pl.DataFrame, path: Path) -> None:
     pq.write_table(table, path, row_group_size=ROWS_PER_GROUP)
 
 
-def write_parts(path: Path, rows: pl.DataFrame = ROWS) -> tuple[FilePart, ...]:
+def write_row_groups(path: Path, rows: pl.DataFrame = ROWS) -> tuple[RowGroup, ...]:
     ordered = sort_for_digest(rows, "user").select(rows.columns)
     write(ordered, path)
     count = pq.ParquetFile(path).num_row_groups
-    return tuple(FilePart(path=str(path), number=n, count=count) for n in range(count))
+    return tuple(RowGroup(path=str(path), number=n, count=count) for n in range(count))
 
 
 def compute(*revisions: DigestedRevision) -> pl.DataFrame:
     """Do what the engine does: split, bring the runs of each shard together, digest."""
-    split = SplitParts(revisions=revisions, file_options={})
+    split = SplitRowGroups(revisions=revisions, file_options={})
     batches = [batch for number in range(split.count) for batch in split(number)]
     random.Random(3).shuffle(batches)
     runs = pl.concat([pl.DataFrame(batch) for batch in batches])
@@ -57,14 +57,14 @@ def compute(*revisions: DigestedRevision) -> pl.DataFrame:
     return DigestShards(revisions=revisions)(together)
 
 
-def revision_of(parts: tuple[FilePart, ...], shards: int = 4) -> DigestedRevision:
-    return DigestedRevision(key="user", types=TYPES, shards=shards, parts=parts)
+def revision_of(row_groups: tuple[RowGroup, ...], shards: int = 4) -> DigestedRevision:
+    return DigestedRevision(key="user", types=TYPES, shards=shards, row_groups=row_groups)
 
 
 def test_the_digest_of_the_workers_is_that_of_the_rows(tmp_path: Path) -> None:
     both = [
-        revision_of(write_parts(tmp_path / "all"), shards=4),
-        revision_of(write_parts(tmp_path / "some", ROWS.head(70)), shards=1),
+        revision_of(write_row_groups(tmp_path / "all"), shards=4),
+        revision_of(write_row_groups(tmp_path / "some", ROWS.head(70)), shards=1),
     ]
     answers = compute(*both)
     for number, rows in enumerate((ROWS, ROWS.head(70))):
@@ -85,7 +85,7 @@ def test_the_digest_of_the_workers_is_that_of_the_rows(tmp_path: Path) -> None:
 )
 def test_a_damaged_file_is_described(tmp_path: Path, damage: str, expected: str) -> None:
     path = tmp_path / "file.parquet"
-    parts = write_parts(path)
+    row_groups = write_row_groups(path)
     if damage == "missing":
         path.unlink()
     elif damage == "cut":
@@ -98,21 +98,21 @@ def test_a_damaged_file_is_described(tmp_path: Path, damage: str, expected: str)
             "twice": pl.concat([ROWS.tail(-1), ROWS.tail(1)]),
         }[damage]
         write(changed, path)
-    answers = compute(revision_of(parts))
+    answers = compute(revision_of(row_groups))
     damages = answers.filter(pl.col("shard") == NO_SHARD)["damage"]
     assert all(expected in text for text in damages)
     assert len(damages) > 0
     if damage in ("missing", "cut", "type"):
         with pytest.raises(SnapshotDamaged, match=expected):
-            list(read_part(parts[0], dict(ROWS.schema), {}))
+            list(read_row_group(row_groups[0], dict(ROWS.schema), {}))
 
 
 def test_columns_are_read_by_name_and_a_later_one_is_null(tmp_path: Path) -> None:
-    parts = write_parts(tmp_path / "file.parquet")
+    row_groups = write_row_groups(tmp_path / "file.parquet")
     types = {"user": pl.String, "Fee": pl.Int64, "later": pl.Boolean}
     names = {"user": "k", "Fee": "c0", "later": "c1"}
-    read = ReadParts(parts=parts, types=types, names=names, file_options={})
-    batches = [pl.DataFrame(batch) for number in range(len(parts)) for batch in read(number)]
+    read = ReadRowGroups(row_groups=row_groups, types=types, names=names, file_options={})
+    batches = [pl.DataFrame(batch) for number in range(len(row_groups)) for batch in read(number)]
     rows = pl.concat(batches).sort("c0")
     assert rows.columns == ["k", "c0", "c1"]
     assert rows["k"].equals(ROWS["user"], check_names=False)

@@ -90,17 +90,17 @@ def digest_shard(
     return ShardDigest(shard=shard, rows=digest.rows, buckets=buckets)
 
 
-def join_shards(parts: Iterable[ShardDigest], *, types: Types, shards: int) -> TableDigest:
+def join_shards(shard_digests: Iterable[ShardDigest], *, types: Types, shards: int) -> TableDigest:
     """Return the digest of a table from those of its shards. A shard without rows may be absent."""
     no_rows = Digester("", types).finish()
     buckets = {}
     for column in no_rows.columns:
         buckets[column.name] = bytearray(column.buckets)
     row_count = 0
-    for part in parts:
-        row_count += part.rows
-        own_bytes = _find_bytes(part.shard, shards)
-        for name, own_buckets in part.buckets.items():
+    for shard_digest in shard_digests:
+        row_count += shard_digest.rows
+        own_bytes = _find_bytes(shard_digest.shard, shards)
+        for name, own_buckets in shard_digest.buckets.items():
             buckets[name][own_bytes] = own_buckets
     columns = []
     for name, content in buckets.items():

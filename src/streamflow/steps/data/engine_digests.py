@@ -18,7 +18,7 @@ from streamflow.lake.digest_work import (
     SHARD_COLUMNS,
     DigestedRevision,
     DigestShards,
-    SplitParts,
+    SplitRowGroups,
     read_digest,
 )
 from streamflow.platform import Platform
@@ -30,7 +30,7 @@ from streamflow.warehouse.lake_revisions import LakeRevision
 NO_ANSWERS = pl.DataFrame(
     schema={"revision": pl.Int32, "damage": pl.String, "unavailable": pl.String}
 )
-# The rows of a shard come together. A part that could not be read has a row of its own.
+# The rows of a shard come together. A row group that could not be read has a row of its own.
 BRING_TOGETHER = (
     "SELECT revision, shard, collect_list(run) AS runs, max(damage) AS damage,"
     " max(unavailable) AS unavailable FROM {runs} GROUP BY revision, shard"
@@ -58,7 +58,7 @@ def compute_digests(
     """
     works = [_plan_work(platform, revision, recorded) for revision, recorded in revisions]
     digested = [work for work in works if isinstance(work, DigestedRevision)]
-    split = SplitParts(revisions=digested, file_options=platform.lake.file_options)
+    split = SplitRowGroups(revisions=digested, file_options=platform.lake.file_options)
     answers = _run(engine, split) if split.count else NO_ANSWERS
     unavailable = answers["unavailable"].drop_nulls()
     if len(unavailable):
@@ -75,14 +75,14 @@ def _plan_work(
 ) -> DigestedRevision | str:
     """Return what the workers need for a revision, or say that the lake does not have it."""
     try:
-        parts = platform.lake.list_parts(revision.table, revision.snapshot_id)
+        row_groups = platform.lake.list_row_groups(revision.table, revision.snapshot_id)
     except SnapshotDamaged as exc:
         return exc.message
     return DigestedRevision(
         key=platform.catalog.entity.key,
         types={column.name: column.type for column in recorded.columns},
         shards=choose_shard_count(recorded.rows),
-        parts=tuple(parts),
+        row_groups=tuple(row_groups),
     )
 
 
@@ -95,8 +95,8 @@ def _read_result(
     return str(damages[0]) if len(damages) else read_digest(revision, rows)
 
 
-def _run(engine: SparkEngine, split: SplitParts) -> pl.DataFrame:
-    """Return a row for each shard of each revision, and for each part that was not read."""
+def _run(engine: SparkEngine, split: SplitRowGroups) -> pl.DataFrame:
+    """Return a row for each shard of each revision, and for each row group that was not read."""
     checked_split = check_installation(split, READING_PACKAGES)
     runs = engine.name(make_rows(engine, checked_split, split.count, RUN_COLUMNS))
     digest = check_installation(DigestShards(revisions=split.revisions), READING_PACKAGES)

@@ -15,7 +15,7 @@ import polars as pl
 
 from streamflow.core.data.contract import polars_type
 from streamflow.core.training.row_sources import DatedRevision
-from streamflow.lake.file_parts import ARROW_TYPES, ReadParts
+from streamflow.lake.row_groups import ARROW_TYPES, ReadRowGroups
 from streamflow.platform import Platform
 from streamflow.spark.mapping import make_rows
 from streamflow.spark.point_in_time import KEY, DropRevision, SentRevisions, column_at
@@ -73,12 +73,12 @@ class EngineRows:
         types = {key: polars_type(self._entity.type), **columns}
         names = {key: KEY, **_name_columns(columns)}
         lake = self._platform.lake
-        parts = lake.list_parts(revision.table, revision.snapshot_id)
-        if not parts:
+        row_groups = lake.list_row_groups(revision.table, revision.snapshot_id)
+        if not row_groups:
             no_rows = pl.DataFrame(schema=types)
             return self._engine.send(no_rows.rename(names))
-        work = ReadParts(
-            parts=parts,
+        work = ReadRowGroups(
+            row_groups=row_groups,
             types=types,
             names=names,
             file_options=lake.file_options,
@@ -87,7 +87,7 @@ class EngineRows:
         for name, frame_type in types.items():
             arrow_types[names[name]] = ARROW_TYPES[frame_type]
         checked_work = check_installation(work, READING_PACKAGES)
-        rows = make_rows(self._engine, checked_work, len(parts), arrow_types)
+        rows = make_rows(self._engine, checked_work, len(row_groups), arrow_types)
         return self._engine.name(rows)
 
     def read_rows(

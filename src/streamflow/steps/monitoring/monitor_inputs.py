@@ -173,7 +173,7 @@ def read_rows(recorded_platform: Platform, drop: MonitoredDrop) -> pl.DataFrame:
     key = catalog.entity.key
     label_column = catalog.label.column
 
-    read = open_frozen_reader(recorded_platform)
+    read_frozen = open_frozen_reader(recorded_platform)
 
     def read_at(table: str, at: datetime, *columns: str) -> pl.DataFrame:
         revisions = [
@@ -181,7 +181,7 @@ def read_rows(recorded_platform: Platform, drop: MonitoredDrop) -> pl.DataFrame:
             for source in drop.sources
             if source.table == table and source.as_of == at
         ]
-        rows = read(table, list(columns), revisions)
+        rows = read_frozen(table, list(columns), revisions)
         return rows.drop("as_of")
 
     keys = read_at(catalog.entity.table, drop.at, key).sort(key)

@@ -1,6 +1,6 @@
-"""Read parts of the files of the lake on a worker of the engine.
+"""Read row groups of the Parquet files of the lake on a worker of the engine.
 
-A part is a row group of a Parquet file. A worker needs the files, and for an object store the
+A row group is the smallest part of a file that is read alone. A worker needs the files, and for an object store the
 credentials in its own environment; it asks neither the catalog nor PostgreSQL.
 """
 
@@ -29,7 +29,7 @@ ARROW_TYPES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilePart:
+class RowGroup:
     """One row group of a Parquet file.
 
     Attributes:
@@ -44,37 +44,37 @@ class FilePart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadParts:
-    """Read one part after another. Called with the number of a part.
+class ReadRowGroups:
+    """Read one row group after another. Called with the number of a row group.
 
     Attributes:
-        parts: the parts.
+        row_groups: the row groups.
         types: column -> its type in a frame.
         names: column -> the name that it gets.
         file_options: options of PyIceberg for the object store, without credentials.
     """
 
-    parts: Sequence[FilePart]
+    row_groups: Sequence[RowGroup]
     types: Mapping[str, Any]
     names: Mapping[str, str]
     file_options: Mapping[str, str]
 
     def __call__(self, number: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a part."""
-        for rows in read_part(self.parts[number], self.types, self.file_options):
+        """Yield the rows of a row group."""
+        for rows in read_row_group(self.row_groups[number], self.types, self.file_options):
             renamed = rows.rename(dict(self.names))
             yield from renamed.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
 
 
-def read_part(
-    part: FilePart,
+def read_row_group(
+    row_group: RowGroup,
     types: Mapping[str, Any],
     file_options: Mapping[str, str],
 ) -> Iterator[pl.DataFrame]:
-    """Yield columns of a part in chunks. A column that the file does not have is null.
+    """Yield columns of a row group in chunks. A column that the file does not have is null.
 
     Args:
-        part: the part.
+        row_group: the row group.
         types: column -> its type in a frame.
         file_options: options of PyIceberg for the object store, without credentials.
 
@@ -85,19 +85,21 @@ def read_part(
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
     file_io = PyArrowFileIO(dict(file_options))
-    with translate_errors(part.path), file_io.new_input(part.path).open() as file:
+    with translate_errors(row_group.path), file_io.new_input(row_group.path).open() as file:
         parquet = pq.ParquetFile(file)
-        if parquet.num_row_groups != part.count:
-            raise SnapshotDamaged(
-                f"{part.path}: it has {parquet.num_row_groups} row groups and not {part.count}",
-                state="",
-            )
+        if parquet.num_row_groups != row_group.count:
+            counts = f"{parquet.num_row_groups} row groups and not {row_group.count}"
+            raise SnapshotDamaged(f"{row_group.path}: it has {counts}", state="")
         stored = [name for name in types if name in parquet.schema_arrow.names]
-        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[part.number], columns=stored):
-            yield _make_typed(part, batch, types)
+        for batch in parquet.iter_batches(
+            BATCH_ROWS, row_groups=[row_group.number], columns=stored
+        ):
+            yield _make_typed(row_group, batch, types)
 
 
-def _make_typed(part: FilePart, batch: pa.RecordBatch, types: Mapping[str, Any]) -> pl.DataFrame:
+def _make_typed(
+    row_group: RowGroup, batch: pa.RecordBatch, types: Mapping[str, Any]
+) -> pl.DataFrame:
     """Return the columns with their types."""
     rows = pl.DataFrame(batch)
     cells = []
@@ -107,4 +109,4 @@ def _make_typed(part: FilePart, batch: pa.RecordBatch, types: Mapping[str, Any])
     try:
         return rows.select(cells)
     except pl.exceptions.PolarsError as exc:  # its text may show values of users
-        raise SnapshotDamaged(f"{part.path}: it has different types", state="") from exc
+        raise SnapshotDamaged(f"{row_group.path}: it has different types", state="") from exc
