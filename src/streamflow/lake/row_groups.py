@@ -1,7 +1,7 @@
 """Read row groups of the Parquet files of the lake on a worker of the engine.
 
-A row group is the smallest part of a file that is read alone. A worker needs the files, and for an object store the
-credentials in its own environment; it asks neither the catalog nor PostgreSQL.
+A row group is the smallest part of a file that is read alone. A worker needs the files, and for an
+object store the credentials in its own environment; it asks neither the catalog nor PostgreSQL.
 """
 
 from __future__ import annotations
