@@ -20,7 +20,6 @@ from streamflow.core.data.digest import (
     BUCKET,
     BUCKETS,
     DIGEST_BYTES,
-    RowsOutOfOrder,
     TableDigest,
     assign_buckets,
 )
@@ -139,16 +138,13 @@ class DigestShards:
             return _describe(position, damage=row["damage"], unavailable=row["unavailable"])
         revision = self.revisions[position]
         rows = pl.concat([pl.read_ipc_stream(BytesIO(run)) for run in row["runs"]])
-        try:
-            digest = digest_shard(
-                rows,
-                key=revision.key,
-                types=revision.types,
-                shard=row["shard"],
-                shards=revision.shards,
-            )
-        except RowsOutOfOrder as exc:
-            return _describe(position, damage=str(exc))
+        digest = digest_shard(
+            rows,
+            key=revision.key,
+            types=revision.types,
+            shard=row["shard"],
+            shards=revision.shards,
+        )
         return {
             "revision": position,
             "shard": digest.shard,

@@ -80,7 +80,6 @@ def test_the_digest_of_the_workers_is_that_of_the_rows(tmp_path: Path) -> None:
         ("another row group", "row groups and not"),
         ("no key", "it has a row without user"),
         ("type", "it has different types"),
-        ("twice", "rows must come once each"),
     ],
 )
 def test_a_damaged_file_is_described(tmp_path: Path, damage: str, expected: str) -> None:
@@ -95,7 +94,6 @@ def test_a_damaged_file_is_described(tmp_path: Path, damage: str, expected: str)
             "another row group": pl.concat([ROWS, ROWS]),
             "no key": ROWS.with_columns(user=pl.lit(None, pl.String)),
             "type": ROWS.with_columns(fee=pl.lit("free")),
-            "twice": pl.concat([ROWS.tail(-1), ROWS.tail(1)]),
         }[damage]
         write(changed, path)
     answers = compute(revision_of(row_groups))

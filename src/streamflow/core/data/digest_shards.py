@@ -74,9 +74,6 @@ def digest_shard(
         types: the columns of the digest.
         shard: the number of the shard.
         shards: how many shards the table has.
-
-    Raises:
-        RowsOutOfOrder: a key comes twice.
     """
     key_text = pl.col(key).cast(pl.String)
     in_order = rows.sort(BUCKET, key_text)

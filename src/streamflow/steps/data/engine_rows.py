@@ -28,7 +28,7 @@ from streamflow.warehouse.lake_revisions import INSTANT, LakeRevision
 
 FrameTypes = Mapping[str, Any]  # column -> its type in a frame
 NUMBER = "__revision"  # of the revision of a row, among those of a query
-REVISION_TYPES = {"as_of": INSTANT, "revision": pl.Int32, "known_at": INSTANT}
+REVISION_TYPES: dict[str, Any] = {"as_of": INSTANT, "revision": pl.Int32, "known_at": INSTANT}
 
 
 class EngineRows:
@@ -148,8 +148,8 @@ class EngineRows:
             revisions: the revisions to read.
             keys: the keys to read; None: all keys.
         """
-        by_workers = []
-        in_database = []
+        by_workers: list[DatedRevision] = []
+        in_database: list[DatedRevision] = []
         for revision in revisions:
             is_in_lake = (table, *revision[:2]) in self._in_lake
             (by_workers if is_in_lake else in_database).append(revision)

@@ -129,8 +129,8 @@ def find_damages(
     With an engine, its workers compute the digests of the revisions that lie in the lake.
     """
     in_lake = lake_revisions.revisions_in_lake(platform.connection) if engine else {}
-    here = []
-    by_workers = []
+    here: list[Revision] = []
+    by_workers: list[Revision] = []
     for revision in revisions:
         (by_workers if revision.revision_key in in_lake else here).append(revision)
     damages = _describe_damages(platform, here, platform.catalog.entity.key, None)

@@ -147,13 +147,7 @@ def join_features(
     if engine is None:
         read_rows = read_rows or partial(frozen_reading.read_rows, platform)
         return _join_locally(catalog, read_rows, keys, as_of, sources)
-    if read_rows is None:
-        from streamflow.steps.data.engine_rows import EngineRows
-
-        find_table = EngineRows(platform, engine).find_table
-    else:
-        find_table = _send_rows(engine, catalog, read_rows)
-    join = start_join(engine, catalog, find_table)
+    join = start_join(engine, catalog, _choose_tables(platform, engine, read_rows))
     return join.join(keys[catalog.entity.key], list_joined_views(catalog, sources, as_of))
 
 
@@ -204,17 +198,23 @@ def read_table(
     return read_rows(table, columns, revisions)
 
 
-def _send_rows(engine: SparkEngine, catalog: Catalog, read_rows: ReadRows) -> FindTable:
-    """Return what sends the rows of a revision, which is read here, to the engine."""
+def _choose_tables(
+    platform: Platform, engine: SparkEngine, read_rows: ReadRows | None
+) -> FindTable:
+    """Return what finds the table of a revision on the engine; `read_rows` reads what is sent."""
     from streamflow.spark.point_in_time import SentRevisions
+    from streamflow.steps.data.engine_rows import EngineRows
+
+    if read_rows is None:
+        return EngineRows(platform, engine).find_table
 
     def read_revision(
         table: str, columns: list[str], revision: tuple[datetime, int]
     ) -> pl.DataFrame:
         return read_rows(table, columns, [revision])
 
-    sent = SentRevisions(engine, catalog.entity.key, read_revision, engine.sent_tables)
-    return sent.find_table
+    key = platform.catalog.entity.key
+    return SentRevisions(engine, key, read_revision, engine.sent_tables).find_table
 
 
 def start_join(engine: SparkEngine, catalog: Catalog, find_table: FindTable) -> PointInTimeJoin:
