@@ -5,9 +5,10 @@ core: the server with one worker may use one processor of this machine, the othe
 this limit, one worker would use both, because our predictor has a thread for each processor.
 
 With LAKE=1 the workers read the rows in a lake; without it they are sent. What the command itself
-does is in the times: it sends the rows, writes the answers and computes the digests. The last lines have the time in which the engine alone computed. Two workers need two
-processors that nobody else uses. `score --explain` is the step with the most work for a worker, and
-it must be faster by the required ratio; it has EXPLAINED users.
+does is in the times: it sends the rows, writes the answers and computes the digests. The last lines
+have the time in which the engine alone computed. Two workers need two processors that nobody else
+uses. `score --explain` is the step with the most work for a worker, and it must be faster by the
+required ratio; it has EXPLAINED users.
 """
 
 from __future__ import annotations
