@@ -26,6 +26,7 @@ from streamflow.core.data.digest import digest_frame
 from streamflow.errors import EngineFailed, EngineUnavailable, SnapshotDamaged
 from streamflow.platform import Platform, open_platform
 from streamflow.spark.session import SparkEngine, open_engine
+from streamflow.steps.data.engine import open_step_engine
 from streamflow.steps.data.engine_digests import compute_digests
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.frozen_checks import held_against_digests
@@ -95,7 +96,12 @@ def spark(
     folder = tmp_path_factory.mktemp("server")
     server = sail_server() if request.param == "Sail" else apache_spark_server(folder)
     with server as remote:
-        yield with_settings(local, engine="spark", spark_remote=remote)
+        platform = with_settings(local, engine="spark", spark_remote=remote)
+        yield platform
+        # MLflow asks the first session that is still open, and this server ends now.
+        engine = open_step_engine(platform)
+        assert engine is not None
+        engine.close()
 
 
 def remote_of(platform: Platform) -> str:
