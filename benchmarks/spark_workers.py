@@ -4,10 +4,11 @@ The engine is Sail (`ENGINE=spark`: Apache Spark, whose folder SPARK_HOME names)
 core: the server with one worker may use one processor of this machine, the other one two. Without
 this limit, one worker would use both, because our predictor has a thread for each processor.
 
-What the command itself does is in the times: it sends the rows, writes the answers and computes the
-digests. The last lines have the time in which the engine alone computed. Two workers need two
-processors that nobody else uses. `score --explain` is the step with the most work for a worker, and
-it must be faster by the required ratio; it has EXPLAINED users.
+With LAKE=1 the workers read the rows in a lake; without it they are sent. What the command itself
+does is in the times: it sends the rows, writes the answers and computes the digests. The last lines
+have the time in which the engine alone computed. Two workers need two processors that nobody else
+uses. `score --explain` is the step with the most work for a worker, and it must be faster by the
+required ratio; it has EXPLAINED users.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ USERS = int(os.environ.get("USERS", "50000"))
 EXPLAINED = int(os.environ.get("EXPLAINED", "8000"))
 ROUNDS = int(os.environ.get("RUNS", "3"))
 IS_APACHE = os.environ.get("ENGINE") == "spark"
+HAS_LAKE = os.environ.get("LAKE") == "1"
 LEARNED, SEED = 7_043, 42
 FIRST, SECOND, THIRD = (datetime(2024, month, 28, tzinfo=UTC) for month in (1, 2, 3))
 WORKERS = (1, 2)
@@ -59,6 +61,8 @@ def main() -> int:
     os.environ.setdefault("STREAMFLOW_TREES", "300")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["STREAMFLOW_HOME"] = str(Path(folder, "home"))
+        if HAS_LAKE:
+            os.environ["STREAMFLOW_LAKE"] = str(Path(folder, "lake"))
         try:
             return _measure(Path(folder))
         finally:
@@ -193,7 +197,9 @@ def _say(words: str) -> None:
 
 def _print_table(times: Times) -> int:
     engine_name = "Apache Spark" if IS_APACHE else "Sail"
-    print(f"{engine_name}, {USERS:,} users ({EXPLAINED:,} explained), medians of {ROUNDS} rounds")
+    place = "a lake" if HAS_LAKE else "PostgreSQL"
+    print(f"{engine_name}, {USERS:,} users ({EXPLAINED:,} explained) in {place}")
+    print(f"medians of {ROUNDS} rounds")
     print(f"load of this machine in the last minute: {os.getloadavg()[0]:.1f}")
     print(f"{'':<32}{'one worker':>12}{'two workers':>12}{'ratio':>8}")
     is_good = True

@@ -9,19 +9,26 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import boto3
 import polars as pl
+import pyarrow as pa
 import pytest
 from botocore.config import Config
 from support.chain import JANUARY
+from support.spark_servers import sail_server
 
 from streamflow.errors import ContractViolation, LakeUnavailable, SnapshotDamaged
+from streamflow.lake.digest_work import DigestedRevision, SplitRowGroups
 from streamflow.lake.iceberg_tables import Lake
 from streamflow.lake.revision_name import StoredRevision, tag_of
+from streamflow.lake.row_groups import ReadRowGroups
 from streamflow.platform import Platform
+from streamflow.spark.mapping import make_rows
+from streamflow.spark.session import open_engine
 from streamflow.steps.data.ingest import ingest
 
 BUCKET = "churn"
@@ -71,6 +78,31 @@ def test_revisions_lie_in_an_object_store(
     with pytest.raises(LakeUnavailable) as refused:
         read(unreachable, snapshot_ids[1])
     assert "never-logged" not in str(refused.value)
+
+
+def test_workers_of_the_engine_read_an_object_store(
+    open_with: Callable[..., Platform], endpoint: str
+) -> None:
+    lake = open_with(lake=f"s3://{BUCKET}/read").lake
+    frame = pl.DataFrame({"user_id": ["b", "a"], "hours": [1.5, None]})
+    row_groups = lake.list_row_groups("usage", write(lake, 1, frame))
+    read_row_groups = ReadRowGroups(
+        row_groups=row_groups,
+        types=dict(frame.schema),
+        names={"user_id": "k", "hours": "c0"},
+        file_options=lake.file_options,
+    )
+    columns = {"k": pa.string(), "c0": pa.float64()}
+    with sail_server() as remote, closing(open_engine(remote)) as engine:
+        rows = engine.read(make_rows(engine, read_row_groups, len(row_groups), columns))
+    assert rows.equals(frame.rename({"user_id": "k", "hours": "c0"}))
+    types = {"user_id": "string", "hours": "float"}
+    revision = DigestedRevision(key="user_id", types=types, shards=1, row_groups=tuple(row_groups))
+    unreachable = {**lake.file_options, "s3.endpoint": "http://127.0.0.1:9"}
+    (batch,) = SplitRowGroups(revisions=[revision], file_options=unreachable)(0)
+    (row,) = batch.to_pylist()
+    assert row_groups[0].path in row["unavailable"]
+    assert "never-logged" not in row["unavailable"]
 
 
 def write(lake: Lake, number: int, frame: pl.DataFrame) -> int:

@@ -24,8 +24,8 @@ from support.states import TWO_MONTHS, in_state
 from streamflow.errors import EngineFailed, EngineUnavailable
 from streamflow.platform import Platform, open_platform
 from streamflow.spark.session import SparkEngine, open_engine
+from streamflow.steps.data import worker_installation
 from streamflow.steps.data.forget import forget
-from streamflow.steps.serving import engine_answers
 from streamflow.steps.serving import score as score_step
 from streamflow.steps.serving.score_task import plan_scoring
 from streamflow.steps.training.training_set import training_set
@@ -158,7 +158,7 @@ def test_a_drop_is_scored_on_the_engine(without_a_user: Platform, spark: Platfor
 def test_a_worker_with_a_different_code_is_refused_and_nothing_is_written(
     spark: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_answers, "code_digest", lambda: "of the command")
+    monkeypatch.setattr(worker_installation, "code_digest", lambda: "of the command")
     with pytest.raises(EngineFailed, match="this worker has a different code of streamflow"):
         score_step.score(spark, JANUARY, version=1)
     runs = spark.connection.execute(

@@ -152,7 +152,7 @@ def test_equal_training_sets(four: Four) -> None:
 def score_digest(platform: Platform, version: int) -> str:
     task = plan_scoring(platform, FEBRUARY, version, explain=False)
     engine = open_step_engine(platform)
-    with held_against_digests(platform, task.revisions, state=""):
+    with held_against_digests(platform, task.revisions, state="", engine=engine):
         answers = pl.concat(score_step._answer_chunks(platform, task, 20_000, engine))
     return digest_frame(answers.select(*SCORE_TYPES), key="key", types=SCORE_TYPES).value
 

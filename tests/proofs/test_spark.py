@@ -1,5 +1,6 @@
 """Proof: local, Sail and Apache Spark give equal digests of training sets, versions and scores.
 
+Everything is done twice: with the frozen rows in PostgreSQL, and in a lake that the workers read.
 The drops have nulls, a correction of the first month that came late and lacks users, and a user
 who was forgotten. Apache Spark needs Java 17 and SPARK_HOME, or pyspark in build/spark; without
 them its half is skipped.
@@ -22,10 +23,13 @@ from support.chain import FEBRUARY, JANUARY, MARCH, copy_drop, load
 from support.spark_servers import apache_spark_server, sail_server
 
 from streamflow.core.data.digest import digest_frame
-from streamflow.errors import EngineFailed, EngineUnavailable
+from streamflow.errors import EngineFailed, EngineUnavailable, SnapshotDamaged
 from streamflow.platform import Platform, open_platform
 from streamflow.spark.session import SparkEngine, open_engine
+from streamflow.steps.data.engine import open_step_engine
+from streamflow.steps.data.engine_digests import compute_digests
 from streamflow.steps.data.forget import forget
+from streamflow.steps.data.frozen_checks import held_against_digests
 from streamflow.steps.data.simulate import simulate
 from streamflow.steps.serving import score as score_step
 from streamflow.steps.serving.score_task import plan_scoring
@@ -34,6 +38,7 @@ from streamflow.steps.training.training_set import training_set
 from streamflow.steps.versions.rebuild_verdict import IDENTICAL
 from streamflow.steps.versions.reproduce import reproduce
 from streamflow.steps.versions.verify import verify
+from streamflow.warehouse import frozen, lake_revisions
 
 USERS = 1_500
 REMOVED_USERS = 100
@@ -63,12 +68,15 @@ def load_months(platform: Platform, folder: Path) -> None:
     forget(platform, users[0], why="asked for")
 
 
-@pytest.fixture(scope="module")
-def local(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+@pytest.fixture(scope="module", params=["PostgreSQL", "lake"])
+def local(
+    request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """Three months, and a version of each kind that was trained locally."""
     folder = tmp_path_factory.mktemp("spark")
     cluster.clone("sf_proof_spark")
-    settings = cluster.settings("sf_proof_spark", folder / "home", trees=20)
+    lake = str(folder / "lake") if request.param == "lake" else None
+    settings = cluster.settings("sf_proof_spark", folder / "home", trees=20, lake=lake)
     with open_platform(settings) as platform:
         load_months(platform, folder)
         for kind in KINDS:
@@ -88,7 +96,12 @@ def spark(
     folder = tmp_path_factory.mktemp("server")
     server = sail_server() if request.param == "Sail" else apache_spark_server(folder)
     with server as remote:
-        yield with_settings(local, engine="spark", spark_remote=remote)
+        platform = with_settings(local, engine="spark", spark_remote=remote)
+        yield platform
+        # MLflow asks the first session that is still open, and this server ends now.
+        engine = open_step_engine(platform)
+        assert engine is not None
+        engine.close()
 
 
 def remote_of(platform: Platform) -> str:
@@ -107,8 +120,9 @@ def test_equal_training_sets(local: Platform, spark: Platform, name: str) -> Non
 
 def answers_of(platform: Platform, version: int, engine: SparkEngine | None = None) -> pl.DataFrame:
     task = plan_scoring(platform, FEBRUARY, version, explain=False)
-    chunks = score_step._answer_chunks(platform, task, 20_000, engine)
-    return pl.concat(chunks).sort("key")
+    with held_against_digests(platform, task.revisions, state="", engine=engine):
+        chunks = score_step._answer_chunks(platform, task, 20_000, engine)
+        return pl.concat(chunks).sort("key")
 
 
 @pytest.mark.parametrize("version", range(1, 1 + len(KINDS)))
@@ -124,10 +138,35 @@ def test_equal_scores(local: Platform, spark: Platform, version: int) -> None:
 def test_equal_reasons(local: Platform, spark: Platform) -> None:
     """The logistic regression, whose reasons are quick."""
     task = plan_scoring(local, FEBRUARY, 2, explain=True)
-    expected = pl.concat(score_step._answer_chunks(local, task, 20_000, None)).sort("key")
+    with held_against_digests(local, task.revisions, state=""):
+        expected = pl.concat(score_step._answer_chunks(local, task, 20_000, None)).sort("key")
     with closing(open_engine(remote_of(spark))) as engine:
         computed = pl.concat(score_step._answer_chunks(local, task, 20_000, engine)).sort("key")
     assert_frame_equal(computed, expected, check_exact=True)
+
+
+def test_equal_digests_of_revisions(local: Platform, spark: Platform) -> None:
+    """What the workers compute from the files is what was recorded; an edited file is refused."""
+    in_lake = lake_revisions.revisions_in_lake(local.connection)
+    if not in_lake:
+        pytest.skip("the frozen rows are in PostgreSQL")
+    pairs = []
+    for revision in frozen.all_revisions(local.connection):
+        digest = frozen.stored_digest(local.connection, revision)
+        pairs.append((in_lake[revision.revision_key], digest))
+    with closing(open_engine(remote_of(spark))) as engine:
+        assert compute_digests(local, engine, pairs) == [digest for _, digest in pairs]
+    print(f"\n{len(pairs)} revisions")
+    key = ("subscriptions", FEBRUARY, 1)
+    (address,) = local.lake.list_files(key[0], in_lake[key].snapshot_id)
+    path = Path(address.removeprefix("file://"))
+    content = path.read_bytes()
+    edited = pl.read_parquet(path).with_columns(monthly_fee=pl.col("monthly_fee") + 0.01)
+    edited.write_parquet(path)
+    with pytest.raises(SnapshotDamaged, match="values differ in monthly_fee"):
+        training_set(spark, FEBRUARY)
+    path.write_bytes(content)
+    assert training_set(spark, FEBRUARY).digest == training_set(local, FEBRUARY).digest
 
 
 def test_a_version_of_one_engine_is_reproduced_by_the_other(

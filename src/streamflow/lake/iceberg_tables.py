@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -18,9 +17,11 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streamflow.errors import LakeUnavailable, SnapshotDamaged
+from streamflow.errors import SnapshotDamaged
 from streamflow.lake.revision_name import MAIN, StoredRevision
-from streamflow.lake.snapshot_files import list_files
+from streamflow.lake.row_groups import BATCH_ROWS, RowGroup
+from streamflow.lake.snapshot_files import list_files, list_row_groups
+from streamflow.lake.translated_errors import translate_errors
 
 if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
@@ -30,12 +31,13 @@ T = TypeVar("T")
 NAMESPACE = "streamflow"
 # With the name of a table: the property of the namespace that has the folder of the table.
 LOCATION_OF = "streamflow.location-of-"
-BATCH_ROWS = 65_536
 # No bounds of columns stand beside the files: they would repeat keys of users in each manifest.
 TABLE_PROPERTIES = {
     "write.metadata.metrics.default": "none",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "5",
+    # A worker of an engine reads one row group at a time.
+    "write.parquet.row-group-limit": "131072",
 }
 
 
@@ -157,6 +159,16 @@ class Lake:
         with translate_errors(f"the table {table} of the lake"):
             return list_files(self._find_table(table, snapshot_id), snapshot_id)
 
+    def list_row_groups(self, table: str, snapshot_id: int) -> list[RowGroup]:
+        """Return the row groups of the files of a snapshot, for workers that read them one by one.
+
+        Raises:
+            SnapshotDamaged: the lake does not have the table or the snapshot.
+            LakeUnavailable: the place of the lake cannot be reached.
+        """
+        with translate_errors(f"the table {table} of the lake"):
+            return list_row_groups(self._find_table(table, snapshot_id), snapshot_id)
+
     def read(
         self, table: str, snapshot_id: int, columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
@@ -203,20 +215,3 @@ class Lake:
                 table = self._catalog.load_table(name)
                 result = work(table, snapshots.get(name[-1], {}))
             yield result
-
-
-@contextmanager
-def translate_errors(subject: str) -> Iterator[None]:
-    """Raise our errors for those of Arrow and of the file system."""
-    try:
-        yield
-    except FileNotFoundError as exc:
-        raise SnapshotDamaged(f"{subject}: a file is missing: {exc}", state="") from exc
-    except pa.ArrowInvalid as exc:
-        raise SnapshotDamaged(f"{subject}: it is not what was written: {exc}", state="") from exc
-    except OSError as exc:
-        if isinstance(exc, pa.ArrowException) or "Parquet" in str(exc):
-            raise SnapshotDamaged(
-                f"{subject}: it is not what was written: {exc}", state=""
-            ) from exc
-        raise LakeUnavailable(f"{subject}: {exc}") from exc

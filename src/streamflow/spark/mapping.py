@@ -21,7 +21,16 @@ ComputeRows = Callable[[pl.DataFrame], pl.DataFrame]
 
 # The function travels in the message of the query, which may have 128 MB.
 MAX_FUNCTION_BYTES = 100_000_000
-SQL_TYPES = {pa.int32(): "int", pa.int64(): "bigint", pa.float64(): "double", pa.string(): "string"}
+# Called on a worker with a number; returns the rows that it makes for it.
+MakeRows = Callable[[int], Iterable[pa.RecordBatch]]
+SQL_TYPES = {
+    pa.int32(): "int",
+    pa.int64(): "bigint",
+    pa.float64(): "double",
+    pa.string(): "string",
+    pa.bool_(): "boolean",
+    pa.binary(): "binary",
+}
 
 
 def map_rows(
@@ -41,22 +50,57 @@ def map_rows(
     Raises:
         EngineFailed: the function is too large to be sent.
     """
+    packed = _pack(compute)
+    schema = pa.schema(list(columns.items()))
+
+    def compute_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return compute_packed(packed, schema, batches)
+
+    return engine.query(statement).mapInArrow(compute_batches, _declare(columns))
+
+
+def make_rows(
+    engine: SparkEngine, make: MakeRows, count: int, columns: Mapping[str, pa.DataType]
+) -> DataFrame:
+    """Return the rows that a function makes on the workers for each number below `count`.
+
+    No row goes to the engine: the function reads what it needs itself. Each number is a task.
+
+    Args:
+        engine: the session.
+        make: is sent to the workers. They must have the modules that it needs.
+        count: how many numbers there are, at least one.
+        columns: the columns that it returns, and their types.
+
+    Raises:
+        EngineFailed: the function is too large to be sent.
+    """
+    packed = _pack(make)
+    schema = pa.schema(list(columns.items()))
+
+    def make_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return make_packed(packed, schema, batches)
+
+    return engine.number_tasks(count).mapInArrow(make_batches, _declare(columns))
+
+
+def _declare(columns: Mapping[str, pa.DataType]) -> str:
+    """Return the columns as Spark declares them."""
+    return ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in columns.items())
+
+
+def _pack(function: Callable[[Any], Any]) -> bytes:
+    """Return a function as bytes that can be sent. Raises EngineFailed if they are too many."""
     from pyspark import cloudpickle
 
-    packed = zlib.compress(cloudpickle.dumps(compute), level=1)
+    packed = zlib.compress(cloudpickle.dumps(function), level=1)
     if len(packed) > MAX_FUNCTION_BYTES:
         raise EngineFailed(
             f"the model has {len(packed) / 1e6:,.0f} MB when it is compressed, and at most"
             f" {MAX_FUNCTION_BYTES / 1e6:,.0f} MB can be sent to the engine",
             remedy="Use --engine local, or train a smaller model.",
         )
-    schema = pa.schema(list(columns.items()))
-
-    def compute_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return compute_packed(packed, schema, batches)
-
-    declaration = ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in columns.items())
-    return engine.query(statement).mapInArrow(compute_batches, declaration)
+    return packed
 
 
 def compute_packed(
@@ -69,7 +113,18 @@ def compute_packed(
         yield from rows.select(schema.names).to_arrow().cast(schema).to_batches()
 
 
-@lru_cache(maxsize=1)
+def make_packed(
+    packed: bytes, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Make the rows of each number by a packed function. This runs on a worker."""
+    make = _unpack(packed)
+    for batch in batches:
+        for number in batch.column(0).to_pylist():
+            for rows in make(number):
+                yield rows.select(schema.names).cast(schema)
+
+
+@lru_cache(maxsize=4)
 def _unpack(packed: bytes) -> Any:
     """Return a function that this installation packed and sent, once in each worker."""
     from pyspark import cloudpickle

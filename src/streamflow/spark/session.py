@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import warnings
@@ -45,7 +46,7 @@ class SparkEngine:
         self.version = version
         self.sent_tables: dict[Any, str] = {}
         self._session = session
-        self._table_count = 0
+        self._table_numbers = itertools.count(1)  # two threads may name tables
 
     def send(self, rows: pl.DataFrame) -> str:
         """Send rows to the server, in several messages if they are many.
@@ -57,7 +58,7 @@ class SparkEngine:
             if rows.is_empty():
                 # Spark's client finds no types in a table without rows.
                 nulls = self._send_message(rows.clear(1))
-                return self._name(self._session.sql(f"SELECT * FROM {nulls} WHERE false"))
+                return self.name(self._session.sql(f"SELECT * FROM {nulls} WHERE false"))
             names = [
                 self._send_message(message_rows)
                 for message_rows in rows.iter_slices(ROWS_PER_MESSAGE)
@@ -65,22 +66,28 @@ class SparkEngine:
             if len(names) == 1:
                 return names[0]
             selects = [f"SELECT * FROM {name}" for name in names]
-            return self._name(self._session.sql(" UNION ALL ".join(selects)))
+            return self.name(self._session.sql(" UNION ALL ".join(selects)))
 
     def _send_message(self, rows: pl.DataFrame) -> str:
         table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-        return self._name(self._session.createDataFrame(table))
+        return self.name(self._session.createDataFrame(table))
 
-    def _name(self, rows: DataFrame) -> str:
-        self._table_count += 1
-        name = f"streamflow_{self._table_count}"
-        rows.createOrReplaceTempView(name)
+    def name(self, rows: DataFrame) -> str:
+        """Return the table that rows are until the session ends. They are not computed yet."""
+        name = f"streamflow_{next(self._table_numbers)}"
+        with translate_errors(self.address):
+            rows.createOrReplaceTempView(name)
         return name
 
     def query(self, statement: str) -> DataFrame:
         """Return the rows of a statement. They are computed when `read` asks for them."""
         with translate_errors(self.address):
             return self._session.sql(statement)
+
+    def number_tasks(self, count: int) -> DataFrame:
+        """Return the numbers below `count`, at least one of them, each in a task of its own."""
+        with translate_errors(self.address):
+            return self._session.range(0, count, 1, count)
 
     def read(self, rows: DataFrame) -> pl.DataFrame:
         """Compute rows, and return all of them.

@@ -28,8 +28,8 @@ from streamflow.errors import EngineFailed, EngineUnavailable, PackagesMissing, 
 from streamflow.features import point_in_time_join as local
 from streamflow.settings import load_settings
 from streamflow.spark import mapping, session
-from streamflow.spark.mapping import map_rows
-from streamflow.spark.point_in_time import DropRevision, JoinedView, PointInTimeJoin
+from streamflow.spark.mapping import make_rows, map_rows
+from streamflow.spark.point_in_time import DropRevision, JoinedView, PointInTimeJoin, SentRevisions
 from streamflow.spark.session import SparkEngine, open_engine
 from streamflow.steps.upkeep.doctor.engine import check_engine
 from streamflow.steps.upkeep.doctor.finding import State, run_check
@@ -214,7 +214,8 @@ def test_the_join_has_the_values_of_polars(engine: SparkEngine) -> None:
 
     # Keys that come twice, in no order, and one that no revision has.
     keys = pl.Series("user", ["nobody", *(f"ü{i % KEYS}" for i in range(3 * KEYS, 0, -2))])
-    join = PointInTimeJoin(engine, "user", read)
+    sent = SentRevisions(engine, "user", read)
+    join = PointInTimeJoin(engine, pl.String, sent.find_table)
     for revisions in pairwise([*history, None]):
         chosen = tuple(revision for revision in revisions if revision is not None)
         view = JoinedView(table="usage", features=FEATURES, revisions=chosen)
@@ -240,7 +241,8 @@ def test_a_view_without_a_revision_has_nulls_of_its_types(engine: SparkEngine) -
     full = JoinedView(table="usage", features={"fee": pl.Float64}, revisions=((AS_OF, 1),))
     empty = JoinedView(table="plans", features={"Fee": pl.Int64, "s": pl.String}, revisions=())
     rows = pl.DataFrame({"user": [2**62, 7], "fee": [0.1, None]})
-    join = PointInTimeJoin(engine, "user", lambda _table, columns, _revision: rows.select(columns))
+    sent = SentRevisions(engine, "user", lambda _table, columns, _revision: rows.select(columns))
+    join = PointInTimeJoin(engine, pl.Int64, sent.find_table)
     joined = join.join(pl.Series("user", [7, 2**62]), [empty, full])
     expected = {"Fee": [None, None], "s": [None, None], "fee": [None, 0.1]}
     types = {"Fee": pl.Int64, "s": pl.String, "fee": pl.Float64}
@@ -249,7 +251,8 @@ def test_a_view_without_a_revision_has_nulls_of_its_types(engine: SparkEngine) -
 
 def test_no_key_gives_no_row(engine: SparkEngine) -> None:
     view = JoinedView(table="plans", features={"fee": pl.Float64}, revisions=())
-    join = PointInTimeJoin(engine, "user", lambda *_: pl.DataFrame())
+    sent = SentRevisions(engine, "user", lambda *_: pl.DataFrame())
+    join = PointInTimeJoin(engine, pl.String, sent.find_table)
     assert join.join(pl.Series("user", [], pl.String), [view]).shape == (0, 1)
 
 
@@ -262,6 +265,21 @@ def test_each_type_and_its_null_comes_back(engine: SparkEngine) -> None:
 
     mapped = map_rows(engine, f"SELECT * FROM {engine.send(NUMBERS)}", compute, MAPPED_COLUMNS)
     assert engine.read(mapped).sort("whole").equals(compute(NUMBERS).sort("whole"))
+
+
+def test_workers_make_rows_for_each_number(engine: SparkEngine) -> None:
+    def make(number: int) -> Iterator[pa.RecordBatch]:
+        for part in range(2):
+            rows = pa.table({"n": [number] * 3, "b": [bytes([number, part])] * 3})
+            yield from rows.to_batches()
+
+    columns = {"n": pa.int64(), "b": pa.binary()}
+    table = engine.name(make_rows(engine, make, 5, columns))
+    statement = f"SELECT n, collect_list(b) AS b FROM {table} GROUP BY n"
+    grouped = engine.read(engine.query(statement)).sort("n")
+    assert grouped["n"].to_list() == [0, 1, 2, 3, 4]
+    for number, contents in grouped.iter_rows():
+        assert sorted(contents) == sorted([bytes([number, 0]), bytes([number, 1])] * 3)
 
 
 def test_an_error_on_a_worker_says_what_it_was(engine: SparkEngine) -> None:

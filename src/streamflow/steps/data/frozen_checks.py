@@ -6,10 +6,10 @@ past the protection of the database decide nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.digest import BUCKET, Digester, RowsOutOfOrder, TableDigest
@@ -17,10 +17,14 @@ from streamflow.core.training.training_set import describe_revision
 from streamflow.errors import SnapshotDamaged, SnapshotMissing
 from streamflow.platform import Platform
 from streamflow.progress import Progress
-from streamflow.steps.data.frozen_reading import describe_place, read_frames
-from streamflow.steps.data.loaded_rows import load
-from streamflow.warehouse import frozen
+from streamflow.steps.data.frozen_reading import describe_place, list_files, read_frames
+from streamflow.steps.data.loaded_rows import hold_loaded_rows, load
+from streamflow.warehouse import frozen, lake_revisions
 from streamflow.warehouse.frozen import Revision, RevisionKey
+from streamflow.warehouse.lake_revisions import LakeRevision
+
+if TYPE_CHECKING:
+    from streamflow.spark.session import SparkEngine
 
 
 class HasDigest(Protocol):
@@ -41,10 +45,12 @@ def held_against_digests(
     revisions: Iterable[HasDigest],
     *,
     state: str,
+    engine: SparkEngine | None = None,
 ) -> Iterator[None]:
     """Verify revisions in a thread while the block reads their rows.
 
-    Rows of the lake are loaded first, so that the block can read them in SQL.
+    Rows of the lake are loaded first, so that the block can read them in SQL. With an engine they
+    are not: its workers read the files, and compute the digests.
 
     The error of the verification replaces an error of the block: damaged rows explain it.
 
@@ -52,16 +58,20 @@ def held_against_digests(
         platform: the open platform
         revisions: the revisions that the block reads
         state: what the error says about what is left behind
+        engine: the session with whose workers the block reads rows of the lake
 
     Raises:
         SnapshotDamaged: the rows of a revision are not the recorded ones
         SnapshotMissing: a revision changed since it was looked up
     """
     read_revisions = list(revisions)
-    load(platform, [revision.revision_key for revision in read_revisions])
+    if engine is None:
+        load(platform, [revision.revision_key for revision in read_revisions])
+    else:
+        hold_loaded_rows(platform)
     stored_revisions = _look_up(platform, read_revisions, state)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = pool.submit(find_damages, platform, stored_revisions)
+        pending = pool.submit(find_damages, platform, stored_revisions, engine)
         try:
             yield
         finally:
@@ -109,9 +119,51 @@ def require_unchanged(platform: Platform, revisions: Iterable[HasDigest], *, sta
             )
 
 
-def find_damages(platform: Platform, revisions: Iterable[Revision]) -> list[str]:
-    """Describe each revision whose rows are not the recorded ones, without reporting progress."""
-    return _describe_damages(platform, revisions, platform.catalog.entity.key, None)
+def find_damages(
+    platform: Platform,
+    revisions: Iterable[Revision],
+    engine: SparkEngine | None = None,
+) -> list[str]:
+    """Describe each revision whose rows are not the recorded ones, without reporting progress.
+
+    With an engine, its workers compute the digests of the revisions that lie in the lake.
+    """
+    in_lake = lake_revisions.revisions_in_lake(platform.connection) if engine else {}
+    here: list[Revision] = []
+    by_workers: list[Revision] = []
+    for revision in revisions:
+        (by_workers if revision.revision_key in in_lake else here).append(revision)
+    damages = _describe_damages(platform, here, platform.catalog.entity.key, None)
+    if engine and by_workers:
+        damages += _find_damages_in_lake(platform, engine, by_workers, in_lake)
+    return damages
+
+
+def _find_damages_in_lake(
+    platform: Platform,
+    engine: SparkEngine,
+    revisions: Sequence[Revision],
+    in_lake: Mapping[RevisionKey, LakeRevision],
+) -> list[str]:
+    """Describe revisions of the lake as `find_damages` does, by the workers of an engine."""
+    from streamflow.steps.data.engine_digests import compute_digests
+
+    key = platform.catalog.entity.key
+    pairs = []
+    for revision in revisions:
+        recorded = frozen.stored_digest(platform.connection, revision)
+        pairs.append((in_lake[revision.revision_key], recorded))
+    descriptions = []
+    results = compute_digests(platform, engine, pairs)
+    for revision, (stored, recorded), result in zip(revisions, pairs, results, strict=True):
+        if isinstance(result, str):
+            description = f"{describe_revision(*revision.revision_key)}: {result}"
+        else:
+            difference = describe_digest_difference(revision, result, recorded)
+            files = ", ".join(list_files(platform, stored))
+            description = difference and f"{difference}; they lie in {files}"
+        descriptions.append(_describe_again(platform, revision, key, description))
+    return [description for description in descriptions if description]
 
 
 def describe_damaged_revisions(
@@ -135,13 +187,17 @@ def _describe_damages(
     descriptions = []
     for revision in revisions:
         description = _describe_damage(platform, revision, key, progress)
-        if description:
-            # `forget` may have changed rows and record after the record was read.
-            now = frozen.revisions_by_key(platform.connection).get(revision.revision_key)
-            if now is not None and now != revision:
-                description = _describe_damage(platform, now, key, None)
-        descriptions.append(description)
+        descriptions.append(_describe_again(platform, revision, key, description))
     return [description for description in descriptions if description]
+
+
+def _describe_again(platform: Platform, revision: Revision, key: str, description: str) -> str:
+    """Describe a damage again if `forget` changed rows and record after the record was read."""
+    if description:
+        now = frozen.revisions_by_key(platform.connection).get(revision.revision_key)
+        if now is not None and now != revision:
+            return _describe_damage(platform, now, key, None)
+    return description
 
 
 def _describe_damage(

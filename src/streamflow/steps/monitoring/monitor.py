@@ -17,6 +17,7 @@ from streamflow.files.monitor_page import render_page
 from streamflow.files.text_files import write_text
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
+from streamflow.steps.data.engine import open_step_engine
 from streamflow.steps.data.frozen_checks import HasDigest, held_against_digests
 from streamflow.steps.monitoring.monitor_inputs import (
     ReportInputs,
@@ -96,7 +97,10 @@ def _make_verified_report(inputs: ReportInputs) -> Report:
     """Make a report, and hold the rows that it is made from against their digests."""
     read_revisions: list[HasDigest] = [*inputs.reference, *inputs.drop.sources]
     with held_against_digests(
-        inputs.recorded_platform, read_revisions, state="No report was stored."
+        inputs.recorded_platform,
+        read_revisions,
+        state="No report was stored.",
+        engine=open_step_engine(inputs.recorded_platform),
     ):
         return make_report(inputs)
 

@@ -20,9 +20,8 @@ from streamflow.core.training.split import is_holdout
 from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.errors import NotRebuildable, SnapshotMissing, VersionMissing
 from streamflow.platform import Platform
-from streamflow.steps.data.frozen_reading import read_rows as read_frozen_rows
 from streamflow.steps.stages.transitions import version_in_stage
-from streamflow.steps.training.feature_reading import join_features
+from streamflow.steps.training.feature_reading import join_features, open_frozen_reader
 from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.rebuilt_training_set import (
     describe_set_differences,
@@ -174,8 +173,7 @@ def read_rows(recorded_platform: Platform, drop: MonitoredDrop) -> pl.DataFrame:
     key = catalog.entity.key
     label_column = catalog.label.column
 
-    def read(table: str, columns: list[str], revisions: list[tuple[datetime, int]]) -> pl.DataFrame:
-        return read_frozen_rows(recorded_platform, table, columns, revisions)
+    read_frozen = open_frozen_reader(recorded_platform)
 
     def read_at(table: str, at: datetime, *columns: str) -> pl.DataFrame:
         revisions = [
@@ -183,12 +181,12 @@ def read_rows(recorded_platform: Platform, drop: MonitoredDrop) -> pl.DataFrame:
             for source in drop.sources
             if source.table == table and source.as_of == at
         ]
-        rows = read(table, list(columns), revisions)
+        rows = read_frozen(table, list(columns), revisions)
         return rows.drop("as_of")
 
     keys = read_at(catalog.entity.table, drop.at, key).sort(key)
     names = [feature.name for feature in catalog.features]
-    joined = join_features(recorded_platform, read, keys, drop.at, drop.sources)
+    joined = join_features(recorded_platform, None, keys, drop.at, drop.sources)
     features = joined.select(names)
     rows = pl.concat([keys, features], how="horizontal")
     if drop.no_labels or drop.label_at is None:

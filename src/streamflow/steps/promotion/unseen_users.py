@@ -21,6 +21,7 @@ from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.versions.passport import summarize_keys
 from streamflow.errors import LabelsMissing, NotRebuildable
 from streamflow.platform import Platform
+from streamflow.steps.data.engine import open_step_engine
 from streamflow.steps.data.frozen_checks import held_against_digests
 from streamflow.steps.training.training_set import select_revisions
 from streamflow.steps.versions.rebuilt_training_set import (
@@ -135,7 +136,12 @@ def read_drop_rows(
     label_table = as_recorded.catalog.label.table
     labels = tuple(s for s in sources if s.table == label_table and s.as_of == drops.label_as_of)
     features = tuple(s for s in sources if s not in labels)
-    with held_against_digests(as_recorded, sources, state="No version was promoted."):
+    with held_against_digests(
+        as_recorded,
+        sources,
+        state="No version was promoted.",
+        engine=open_step_engine(as_recorded),
+    ):
         return assemble_from_revisions(as_recorded, drops, features, labels)
 
 

@@ -121,7 +121,7 @@ def _score_all(
     """Score in one transaction; meanwhile hold the rows against the digests of their revisions."""
     engine = open_step_engine(platform)
     with scores.write_run(platform.connection, platform.address) as writing:
-        with held_against_digests(platform, task.revisions, state=NOTHING_WRITTEN):
+        with held_against_digests(platform, task.revisions, state=NOTHING_WRITTEN, engine=engine):
             answers = _answer_chunks(platform, task, chunk_size, engine)
             counts, digest = _write_answers(platform, task, writing, answers)
         platform.notify("entering the run, unless a key was forgotten meanwhile")

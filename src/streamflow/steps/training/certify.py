@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -23,16 +24,26 @@ from streamflow.core.training.certificate import (
     choose_scope,
     merge_certificates,
 )
-from streamflow.core.training.row_sources import Reading, admissible_revisions, missing_keys
+from streamflow.core.training.row_sources import (
+    DatedRevision,
+    Reading,
+    admissible_revisions,
+    missing_keys,
+)
 from streamflow.core.training.temporal_proof import Audit
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.training.violations import CellViolation, explain_violation
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform
 from streamflow.progress import Progress
+from streamflow.steps.data.engine import open_step_engine
 from streamflow.steps.data.loaded_rows import read_provenance
 from streamflow.warehouse import provenance
 
+# Called with columns and their logical types, revisions, and keys or None; returns frozen rows.
+ReadProvenance = Callable[
+    [Mapping[str, str], Sequence[DatedRevision], pl.Series | None], pl.DataFrame
+]
 CHUNK = 200_000  # the frozen rows of so many keys are in memory at a time
 MAX_EXPLAINED = 1_000  # only the first violations are explained; all of them are counted
 MAX_SHOWN = 20  # an error's message shows the first of the explained violations
@@ -168,11 +179,11 @@ class _FrozenSource:
         self.reading = reading
         self._key = key
         self._revisions = provenance.frozen_revisions(platform.connection, reading.table)
-        self._read = partial(read_provenance, platform, reading.table)
+        self._read = _open_reader(platform, reading.table)
 
     def keys(self) -> pl.Series:
         """Return every key of the revisions that the reading may see."""
-        return self._read((), admissible_revisions(self._revisions, self.reading), None)[self._key]
+        return self._read({}, admissible_revisions(self._revisions, self.reading), None)[self._key]
 
     def audit(self, frame: pl.DataFrame, limit: int, progress: Progress) -> Audit:
         """Check the columns of this reading, CHUNK keys at a time."""
@@ -201,6 +212,16 @@ class _FrozenSource:
                 explain_violation(violation, key_history, self._revisions, self.reading)
             )
         return explanations
+
+
+def _open_reader(platform: Platform, table: str) -> ReadProvenance:
+    """Return what reads frozen rows of a table; the engine of the settings reads the lake."""
+    engine = open_step_engine(platform)
+    if engine is None:
+        return partial(read_provenance, platform, table)
+    from streamflow.steps.data.engine_rows import EngineRows
+
+    return partial(EngineRows(platform, engine).read_provenance, table)
 
 
 def _find_absent_keys(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
@@ -19,47 +19,98 @@ from streamflow.features.point_in_time_join import AS_OF, INSTANT, point_in_time
 from streamflow.platform import Platform
 from streamflow.steps.data import frozen_reading
 from streamflow.steps.data.engine import open_step_engine
+from streamflow.warehouse import frozen
 from streamflow.warehouse.known_drops import TrainingDrops
 
 if TYPE_CHECKING:
-    from streamflow.spark.point_in_time import JoinedView, PointInTimeJoin
+    from streamflow.spark.point_in_time import FindTable, JoinedView, PointInTimeJoin
     from streamflow.spark.session import SparkEngine
 
 INSTANT_TYPE = pl.Datetime("us", "UTC")
 # Called with (table, columns, revisions); returns the rows with `as_of` and these columns.
 ReadRows = Callable[[str, list[str], list[tuple[datetime, int]]], pl.DataFrame]
-# Called with keys, a month and its revisions; returns the features in the order of the keys.
-ReadMonth = Callable[[pl.DataFrame, TrainingDrops, tuple[Source, ...]], pl.DataFrame]
 
 
-def open_month_reader(platform: Platform) -> ReadMonth:
-    """Return what reads the features of one month after another, on the engine of the settings.
+class MonthReader(Protocol):
+    """Reads what the training set of a month is made of."""
+
+    def read_population(self, drops: TrainingDrops, sources: tuple[Source, ...]) -> pl.DataFrame:
+        """Read the keys of the drop. (n, 1)"""
+
+    def read_labels(self, drops: TrainingDrops, sources: tuple[Source, ...]) -> pl.DataFrame:
+        """Read key and label of each row of the label drop. (m, 2)"""
+
+    def read_features(
+        self, keys: pl.DataFrame, drops: TrainingDrops, sources: tuple[Source, ...]
+    ) -> pl.DataFrame:
+        """Read the features of some keys, in the order of the keys."""
+
+
+def open_month_reader(platform: Platform) -> MonthReader:
+    """Return what reads one month after another, on the engine of the settings.
 
     Raises:
         EngineUnavailable: the engine does not answer or refuses.
     """
     engine = open_step_engine(platform)
-    if engine is None:
-        return partial(_read_month_by_feast, platform)
-    join = start_join(engine, platform.catalog, frozen_reader(platform))
-    return partial(_read_month_on_engine, platform.catalog, join)
+    return _SqlMonths(platform) if engine is None else _EngineMonths(platform, engine)
 
 
-def _read_month_by_feast(
-    platform: Platform, keys: pl.DataFrame, drops: TrainingDrops, _sources: tuple[Source, ...]
-) -> pl.DataFrame:
-    return read_features(platform, keys, drops.as_of, drops.known_at)
+class _SqlMonths:
+    """Reads months in PostgreSQL, and their features by Feast's offline store."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def read_population(self, drops: TrainingDrops, _sources: tuple[Source, ...]) -> pl.DataFrame:
+        entity = self._platform.catalog.entity
+        return frozen.keys_and_labels(
+            self._platform.address, entity.table, entity.key, None, drops.as_of, drops.known_at
+        )
+
+    def read_labels(self, drops: TrainingDrops, _sources: tuple[Source, ...]) -> pl.DataFrame:
+        catalog = self._platform.catalog
+        return frozen.keys_and_labels(
+            self._platform.address,
+            catalog.label.table,
+            catalog.entity.key,
+            catalog.label.column,
+            drops.label_as_of,
+            drops.known_at,
+        )
+
+    def read_features(
+        self, keys: pl.DataFrame, drops: TrainingDrops, _sources: tuple[Source, ...]
+    ) -> pl.DataFrame:
+        return read_features(self._platform, keys, drops.as_of, drops.known_at)
 
 
-def _read_month_on_engine(
-    catalog: Catalog,
-    join: PointInTimeJoin,
-    keys: pl.DataFrame,
-    drops: TrainingDrops,
-    sources: tuple[Source, ...],
-) -> pl.DataFrame:
-    views = list_joined_views(catalog, sources, drops.as_of)
-    return join.join(keys[catalog.entity.key], views)
+class _EngineMonths:
+    """Reads months by their revisions on an engine, which reads the lake itself."""
+
+    def __init__(self, platform: Platform, engine: SparkEngine) -> None:
+        from streamflow.steps.data.engine_rows import EngineRows
+
+        self._catalog = platform.catalog
+        self._rows = EngineRows(platform, engine)
+        self._join = start_join(engine, platform.catalog, self._rows.find_table)
+
+    def read_population(self, drops: TrainingDrops, sources: tuple[Source, ...]) -> pl.DataFrame:
+        entity = self._catalog.entity
+        of_drop = [source for source in sources if source.as_of == drops.as_of]
+        return read_table(self._rows.read_rows, entity.table, [entity.key], of_drop).drop("as_of")
+
+    def read_labels(self, drops: TrainingDrops, sources: tuple[Source, ...]) -> pl.DataFrame:
+        label = self._catalog.label
+        columns = [self._catalog.entity.key, label.column]
+        of_drop = [source for source in sources if source.as_of == drops.label_as_of]
+        return read_table(self._rows.read_rows, label.table, columns, of_drop).drop("as_of")
+
+    def read_features(
+        self, keys: pl.DataFrame, drops: TrainingDrops, sources: tuple[Source, ...]
+    ) -> pl.DataFrame:
+        views = list_joined_views(self._catalog, sources, drops.as_of)
+        return self._join.join(keys[self._catalog.entity.key], views)
 
 
 def read_features(
@@ -75,7 +126,7 @@ def read_features(
 
 def join_features(
     platform: Platform,
-    read_rows: ReadRows,
+    read_rows: ReadRows | None,
     keys: pl.DataFrame,
     as_of: datetime,
     sources: tuple[Source, ...],
@@ -83,12 +134,20 @@ def join_features(
     """Return the features of each key from named revisions, in the order of `keys`.
 
     They are joined on the engine of the settings. The local join is that of Feast's offline store.
+
+    Args:
+        platform: the open platform
+        read_rows: reads the revisions; None: they are the frozen ones, wherever they lie
+        keys: (n, 1) the keys
+        as_of: the instant that the features describe
+        sources: the revisions
     """
     catalog = platform.catalog
     engine = open_step_engine(platform)
     if engine is None:
+        read_rows = read_rows or partial(frozen_reading.read_rows, platform)
         return _join_locally(catalog, read_rows, keys, as_of, sources)
-    join = start_join(engine, catalog, read_rows)
+    join = start_join(engine, catalog, _choose_tables(platform, engine, read_rows))
     return join.join(keys[catalog.entity.key], list_joined_views(catalog, sources, as_of))
 
 
@@ -118,9 +177,14 @@ def _join_locally(
     return pl.concat(joined_views, how="horizontal")
 
 
-def frozen_reader(platform: Platform) -> ReadRows:
-    """Return what reads frozen rows for the engine, wherever they lie."""
-    return partial(frozen_reading.read_rows, platform)
+def open_frozen_reader(platform: Platform) -> ReadRows:
+    """Return what reads frozen rows, wherever they lie, on the engine of the settings."""
+    engine = open_step_engine(platform)
+    if engine is None:
+        return partial(frozen_reading.read_rows, platform)
+    from streamflow.steps.data.engine_rows import EngineRows
+
+    return EngineRows(platform, engine).read_rows
 
 
 def read_table(
@@ -134,16 +198,30 @@ def read_table(
     return read_rows(table, columns, revisions)
 
 
-def start_join(engine: SparkEngine, catalog: Catalog, read_rows: ReadRows) -> PointInTimeJoin:
-    """Return a point-in-time join on the engine that reads revisions by `read_rows`."""
+def _choose_tables(
+    platform: Platform, engine: SparkEngine, read_rows: ReadRows | None
+) -> FindTable:
+    """Return what finds the table of a revision on the engine; `read_rows` reads what is sent."""
+    from streamflow.spark.point_in_time import SentRevisions
+    from streamflow.steps.data.engine_rows import EngineRows
+
+    if read_rows is None:
+        return EngineRows(platform, engine).find_table
+
+    def read_revision(
+        table: str, columns: list[str], revision: tuple[datetime, int]
+    ) -> pl.DataFrame:
+        return read_rows(table, columns, [revision])
+
+    key = platform.catalog.entity.key
+    return SentRevisions(engine, key, read_revision, engine.sent_tables).find_table
+
+
+def start_join(engine: SparkEngine, catalog: Catalog, find_table: FindTable) -> PointInTimeJoin:
+    """Return a point-in-time join on the engine that finds its tables by `find_table`."""
     from streamflow.spark.point_in_time import PointInTimeJoin
 
-    return PointInTimeJoin(
-        engine,
-        catalog.entity.key,
-        lambda table, columns, revision: read_rows(table, columns, [revision]),
-        engine.sent_tables,
-    )
+    return PointInTimeJoin(engine, polars_type(catalog.entity.type), find_table)
 
 
 def list_joined_views(

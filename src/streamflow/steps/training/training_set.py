@@ -20,9 +20,10 @@ from streamflow.core.training.training_set import (
 )
 from streamflow.errors import LabelsMissing, SnapshotMissing, TrainingImpossible
 from streamflow.platform import Platform
+from streamflow.steps.data.engine import open_step_engine
 from streamflow.steps.data.frozen_checks import held_against_digests
 from streamflow.steps.observed import observed
-from streamflow.steps.training.feature_reading import ReadMonth, open_month_reader
+from streamflow.steps.training.feature_reading import MonthReader, open_month_reader
 from streamflow.steps.training.months import find_months
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
@@ -95,34 +96,25 @@ def _read_months(platform: Platform, months: Sequence[_Month]) -> TrainingSet:
     What is read is held against the digests of its revisions.
     """
     sources = {source.revision_key: source for month in months for source in month.sources}
-    read_month = open_month_reader(platform)
-    with held_against_digests(platform, sources.values(), state="No training set was made."):
-        *earlier, newest = [_assemble_known_rows(platform, month, read_month) for month in months]
+    reader = open_month_reader(platform)
+    engine = open_step_engine(platform)
+    with held_against_digests(
+        platform, sources.values(), state="No training set was made.", engine=engine
+    ):
+        catalog = platform.catalog
+        *earlier, newest = [_assemble_known_rows(catalog, month, reader) for month in months]
     return replace(newest, earlier=tuple(earlier))
 
 
-def _assemble_known_rows(platform: Platform, month: _Month, read_month: ReadMonth) -> TrainingSet:
-    catalog = platform.catalog
+def _assemble_known_rows(catalog: Catalog, month: _Month, reader: MonthReader) -> TrainingSet:
     drops = month.drops
-    key = catalog.entity.key
-    population = frozen.keys_and_labels(
-        platform.address, catalog.entity.table, key, None, drops.as_of, drops.known_at
-    )
-    labels = frozen.keys_and_labels(
-        platform.address,
-        catalog.label.table,
-        key,
-        catalog.label.column,
-        drops.label_as_of,
-        drops.known_at,
-    )
     return assemble(
         catalog,
         drops,
         month.sources,
-        population,
-        labels,
-        lambda keys: read_month(keys, drops, month.sources),
+        reader.read_population(drops, month.sources),
+        reader.read_labels(drops, month.sources),
+        lambda keys: reader.read_features(keys, drops, month.sources),
     )
 
 

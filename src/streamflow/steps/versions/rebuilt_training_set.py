@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import polars as pl
@@ -16,8 +15,12 @@ from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.core.versions.passport import Passport, pair_months, summarize_training_set
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
-from streamflow.steps.data import frozen_reading
-from streamflow.steps.training.feature_reading import ReadRows, join_features, read_table
+from streamflow.steps.training.feature_reading import (
+    ReadRows,
+    join_features,
+    open_frozen_reader,
+    read_table,
+)
 from streamflow.steps.training.training_set import assemble
 from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse.known_drops import TrainingDrops
@@ -103,11 +106,11 @@ def assemble_from_revisions(
 
     Raises NotRebuildable when a revision is no longer frozen.
     """
-    read_rows = read_rows or partial(frozen_reading.read_rows, platform)
     catalog = platform.catalog
     require_frozen(platform, (*features, *labels))
-    population = _read_population(catalog, drops.as_of, features, read_rows)
-    key_and_label = _read_labels(catalog, labels, read_rows)
+    reader = read_rows or open_frozen_reader(platform)
+    population = _read_population(catalog, drops.as_of, features, reader)
+    key_and_label = _read_labels(catalog, labels, reader)
     label_only = (source for source in labels if source not in features)
     return assemble(
         catalog,
@@ -125,7 +128,7 @@ def read_labelled_keys(platform: Platform, passport: Passport) -> pl.Series:
     `passport` is of one month. Raises NotRebuildable when a revision is no longer frozen.
     """
     catalog = platform.catalog
-    read_rows = partial(frozen_reading.read_rows, platform)
+    read_rows = open_frozen_reader(platform)
     feature_sources = _select_feature_sources(catalog, passport)
     label_sources = _select_label_sources(catalog, passport)
     require_frozen(platform, (*feature_sources, *label_sources))

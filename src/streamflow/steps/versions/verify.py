@@ -20,6 +20,7 @@ from streamflow.core.versions.passport import Passport
 from streamflow.errors import SnapshotDamaged, TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
+from streamflow.steps.data.engine import open_step_engine
 from streamflow.steps.data.frozen_checks import find_damages
 from streamflow.steps.training.certify import prove
 from streamflow.steps.versions.event_checks import EventCheck, check_events
@@ -118,7 +119,7 @@ def verify(platform: Platform, version_or_run: str, *, full: bool = False) -> Ve
 def _find_damages(platform: Platform, passport: Passport) -> tuple[str, ...]:
     """Describe the revisions of a passport whose rows are not the recorded ones."""
     revisions = require_frozen(platform, passport.sources)
-    return tuple(find_damages(platform, revisions.values()))
+    return tuple(find_damages(platform, revisions.values(), open_step_engine(platform)))
 
 
 def _rebuild(platform: Platform, passport: Passport, damages: tuple[str, ...]) -> TrainingSet:
