@@ -589,16 +589,18 @@ def test_a_segment_may_have_the_name_of_a_column_of_ours(scored: Platform) -> No
     )  # fmt: skip
     renamed = {**query.segments, "subscriptions": [columns[name] for name in names.values()]}
     source = FrozenSource(table="subscriptions", key="user_id", as_of=run.as_of, revision=1)
-    with scored.maintenance_connection() as connection:
-        expected = read_list(connection, query)
-        with connect(scored.login) as admin, admin.transaction(force_rollback=True):
-            for name, new in {**names, "plan_stream_movies": "flagged"}.items():
-                rename = sql.SQL("ALTER TABLE frozen.subscriptions RENAME {} TO {}")
-                admin.execute(rename.format(sql.Identifier(name), sql.Identifier(new)))
-            rows = read_list(admin, replace(query, segments=renamed))
-            admin.execute("DELETE FROM streamflow.score_segment")
-            add_segments(admin, run.id, source, [columns["flagged"], columns["prediction"]])
-            counted = admin.execute("SELECT sum(flagged) FROM streamflow.score_segment").fetchone()
+    with connect(scored.login) as admin, admin.transaction(force_rollback=True):
+        expected = read_list(admin, query)
+        for name, new in {**names, "plan_stream_movies": "flagged"}.items():
+            rename = sql.SQL("ALTER TABLE frozen.subscriptions RENAME {} TO {}")
+            admin.execute(rename.format(sql.Identifier(name), sql.Identifier(new)))
+        rows = read_list(admin, replace(query, segments=renamed))
+        add_segments(admin, run.id, source, [columns["flagged"], columns["prediction"]])
+        counted = admin.execute(
+            "SELECT sum(flagged) FROM streamflow.score_segment WHERE name IN ('flagged', 'prediction')"
+            " AND score_run = %s",
+            [run.id],
+        ).fetchone()
     for name, new in names.items():
         for row in expected:
             row[name_segment(new)] = row.pop(name_segment(name))
