@@ -1,5 +1,6 @@
 """The steps on a real PostgreSQL, in the order in which a user takes them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -8,10 +9,12 @@ import pytest
 from support.chain import FEBRUARY, JANUARY, MARCH, copy_drop, load
 
 from streamflow.errors import ContractViolation, DropConflict, LabelsMissing, SnapshotMissing
+from streamflow.files.csv_files import hash_bytes
 from streamflow.platform import Platform
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.data.snapshot import snapshot
 from streamflow.steps.training.training_set import training_set
+from streamflow.warehouse import drops
 
 
 def test_the_same_drop_twice_is_no_change(platform: Platform, simulated_drops: Path) -> None:
@@ -33,6 +36,31 @@ def test_a_drop_under_a_second_date_is_refused_unless_it_is_said_to_be_meant(
     with pytest.raises(DropConflict, match="2024-01-31.*2024-02-29"):
         ingest(platform, simulated_drops / "month_000", FEBRUARY)
     assert ingest(platform, simulated_drops / "month_000", FEBRUARY, allow_same=True).changed
+
+
+def test_a_file_that_is_replaced_while_it_is_read_writes_nothing(
+    platform: Platform, simulated_drops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digest of a file is read first, and its rows later: both have to be of the same bytes."""
+    folder = copy_drop(simulated_drops / "month_000", tmp_path / "january")
+    labels = folder / "labels.csv"
+    corrected = tmp_path / "corrected.csv"
+    corrected.write_text(labels.read_text().replace("True", "False", 1))
+    corrected_digest = hash_bytes(corrected)
+    first_digest = hash_bytes(labels)
+
+    def replace_labels(line: str) -> None:
+        if line.startswith("checking january") and corrected.exists():
+            corrected.replace(labels)
+
+    monkeypatch.setattr("streamflow.progress.EVERY_S", 0.0)
+    with pytest.raises(DropConflict, match="labels.csv changed while it was read"):
+        ingest(replace(platform, notify=replace_labels), folder, JANUARY)
+    assert platform.connection.execute("SELECT count(*) FROM raw.users").fetchone() == (0,)
+    assert drops.delivered_files(platform.connection) == {}
+    receipt = ingest(platform, folder, JANUARY)
+    digests = {file.file: file.sha256 for file in receipt.files}
+    assert digests["labels.csv"] == corrected_digest != first_digest
 
 
 def test_labels_alone_are_a_delivery_for_a_known_drop(

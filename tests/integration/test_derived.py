@@ -156,6 +156,27 @@ def test_a_value_that_breaks_its_promise_freezes_nothing(
     )
 
 
+def test_the_characters_of_a_derived_text_are_counted(
+    open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
+) -> None:
+    """As in a file: a character counts once, however many bytes it has."""
+    allowed = column("'üß€'::text", name="allowed", kind="string", more="max_length = 3")
+    long = column("'€' || months_active::text", name="code", kind="string", more="max_length = 2")
+    platform = open_with(migrated=False, catalog=with_column(tmp_path, allowed, long))
+    migrate(platform)
+    folder = simulated_drops / "month_000"
+    with pytest.raises(ContractViolation) as refused:
+        load(platform, folder, JANUARY)
+    months = pl.read_csv(folder / "subscriptions.csv").sort("user_id")
+    too_long = months.filter(pl.col("months_active") >= 10).select("user_id", "months_active")
+    user, active = too_long.row(0)
+    assert (
+        f"subscriptions column 'code' = '€' || months_active::text of user_id '{user}':"
+        f" expected text of at most 2 characters, got €{active}" in str(refused.value)
+    )
+    assert "'allowed'" not in str(refused.value)
+
+
 def test_a_frozen_formula_is_not_changed_and_a_new_one_is_filled_by_a_new_snapshot(
     open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
 ) -> None:

@@ -209,6 +209,19 @@ def test_rows_of_events_are_checked_like_those_of_any_file(
     assert platform.connection.execute("SELECT count(*) FROM frozen.payments").fetchall() == [(0,)]
 
 
+def test_the_characters_of_the_last_text_are_counted(
+    shop: Callable[..., Platform], tmp_path: Path
+) -> None:
+    platform = shop({'last = "status",': 'last = "status", max_length = 5,'})
+    lines = ["ada,2024-01-30 10:00:00,ok,1,1", "bob,2024-01-30 10:00:00,failed,1,1"]
+    with pytest.raises(ContractViolation) as refused:
+        load(platform, write_drop(tmp_path / "january", lines), JANUARY)
+    assert "of user_id 'bob': expected text of at most 5 characters, got failed" in str(
+        refused.value
+    )
+    assert "'ada'" not in str(refused.value)
+
+
 def test_a_bad_event_rejects_its_key_and_the_share_is_one_of_keys(
     shop: Callable[..., Platform], tmp_path: Path
 ) -> None:

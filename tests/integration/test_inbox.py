@@ -6,7 +6,7 @@ Failures stay visible until the content of their folder or the catalog changes.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,6 +105,42 @@ def test_a_folder_that_is_being_written_waits(
     assert statuses(look(opened)) == {"2024-01-31": "waiting"}
     (folder / "labels.csv.partial").rename(folder / "labels.csv")
     assert statuses(look(opened)) == {"2024-01-31": "done"}
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3, 4])
+def test_a_folder_that_is_moved_away_at_any_moment_stops_no_other(
+    opened: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    """It goes just before the inbox lists its files for the first, second, … time."""
+    moving = tmp_path / "inbox" / "2024-01-31"
+    moving.mkdir()
+    calls: list[datetime] = []
+
+    def process(_folder: Path, as_of: datetime) -> None:
+        calls.append(as_of)
+
+    def pass_by() -> InboxReceipt:
+        return inbox(opened, process, now=lambda: datetime.now(UTC) + timedelta(minutes=1))
+
+    assert statuses(pass_by()) == {"2024-01-31": "done"}
+    (tmp_path / "inbox" / "2024-02-29").mkdir()
+    list_files = Path.iterdir
+    listed: list[Path] = []
+
+    def move_and_list(path: Path) -> Iterator[Path]:
+        if path == moving:
+            listed.append(path)
+            if len(listed) == moment:
+                path.rename(tmp_path / "moved")
+        return list_files(path)
+
+    monkeypatch.setattr(Path, "iterdir", move_and_list)
+    receipt = pass_by()
+    assert len(listed) >= moment
+    assert (tmp_path / "moved").exists()
+    assert "2024-02-29" in receipt.processed
+    assert calls[0] == JANUARY
+    assert FEBRUARY in calls
 
 
 @pytest.mark.parametrize(

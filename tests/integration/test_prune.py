@@ -12,10 +12,13 @@ import psycopg
 import pytest
 from conftest import Cluster
 from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, load
+from support.states import SCORED, in_state
 
 from streamflow.errors import SnapshotMissing
 from streamflow.models.system_metrics import SystemSamples
 from streamflow.platform import Platform, open_platform
+from streamflow.steps.serving.at_risk import RiskFilter, list_at_risk
+from streamflow.steps.serving.score import score
 from streamflow.steps.training import train as training
 from streamflow.steps.training.train import train
 from streamflow.steps.training.training_set import training_set
@@ -231,3 +234,25 @@ def test_a_revision_that_an_old_month_knew_is_not_replaced_by_a_different_one(
         training_set(platform, FEBRUARY, known_at=known_at)
     with pytest.raises(SnapshotMissing, match="usage_agg_30d of 2024-01-31, revision 1, .* pruned"):
         training_set(platform, JANUARY, label_lead=1, known_at=known_at)
+
+
+def test_the_newest_list_keeps_its_segments_until_its_drop_is_scored_again(
+    cluster: Cluster, simulated_drops: Path, tmp_path: Path
+) -> None:
+    """Scored, corrected, pruned: the list is that of the rows that were scored."""
+    chosen = RiskFilter(segments={"contract_type": "Two year"})
+    correction = copy_drop(
+        simulated_drops / "month_001",
+        tmp_path / "correction",
+        subscriptions={"contract_type": pl.lit("One year")},
+    )
+    with in_state(cluster, SCORED, simulated_drops, tmp_path / "home") as platform:
+        scored_list = list_at_risk(platform, chosen)
+        assert scored_list.users
+        load(platform, correction, FEBRUARY)
+        assert places(prune(platform)) == []
+        assert list_at_risk(platform, chosen).users == scored_list.users
+        assert score(platform, FEBRUARY, explain=True).new
+        assert ("subscriptions", "02", 1) in places(prune(platform))
+        assert list_at_risk(platform, chosen).users == ()
+        assert list_at_risk(platform, RiskFilter()).users[0].segments["contract_type"] == "One year"

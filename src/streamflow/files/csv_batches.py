@@ -132,14 +132,15 @@ def _parse_plain_block(
     """Read a block without quotes whose rows all have as many cells as the header.
 
     polars reads it in half of Arrow's time. It fills short rows up without a word, so the
-    separators are counted. Returns None if the block is not so plain, or no text.
+    separators are counted. Without a line end it drops an empty last cell without a word, so the
+    block gets one. Returns None if the block is not so plain, or no text.
     """
     has_other_ends = b"\r" in block and block.count(b"\r") != block.count(b"\r\n")
     if len(header) < 2 or b'"' in block or has_other_ends or block.startswith(codecs.BOM_UTF8):
         return None
     try:
         frame = pl.read_csv(
-            block,
+            block if block.endswith(b"\n") else block + b"\n",
             has_header=False,
             separator=file_format.separator,
             quote_char=None,

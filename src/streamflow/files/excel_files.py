@@ -31,6 +31,7 @@ BATCH_ROWS = 5_000
 MAX_WHOLE_FLOAT = 1e15  # below it, a whole number of Excel has all its digits
 CHUNK = 1 << 20
 FORMULA = re.compile(rb"<(\w+:)?f[\s/>]")
+EMPTY_TEXT = "str"  # openpyxl's type of a cell whose formula gave an empty text
 LONGEST_TAG = 64  # bytes that two chunks share, so that no formula's tag is cut
 SheetRows = Generator[tuple[int, list[str | None]], None, None]
 
@@ -161,9 +162,8 @@ def _read_rows(path: Path, file_format: FileFormat) -> SheetRows:
         for number, row in enumerate(_iterate(sheet), 1):
             _require_limits(path, number, row)
             formula_cells = next(formulas) if formulas else ()
-            values = [cell.value for cell in row]
-            _require_results(path, number, values, formula_cells)
-            cells = [_write_cell(value, file_format) for value in values]
+            _require_results(path, number, row, formula_cells)
+            cells = [_write_cell(cell.value, file_format) for cell in row]
             while cells and cells[-1] is None:
                 cells.pop()
             if cells and number > file_format.skip_lines:
@@ -213,11 +213,15 @@ def _require_limits(path: Path, number: int, row: Sequence[Any]) -> None:
 
 
 def _require_results(
-    path: Path, number: int, values: Sequence[Any], formula_cells: Sequence[Any]
+    path: Path, number: int, result_cells: Sequence[Any], formula_cells: Sequence[Any]
 ) -> None:
-    """Refuse a formula without a result: an empty cell would hide a value."""
-    for value, formula in zip(values, formula_cells, strict=False):
-        if value is None and formula.data_type == "f":
+    """Refuse a formula without a result: an empty cell would hide a value.
+
+    A result that is an empty text is a result. Its cell has no value, but the type of a text.
+    """
+    for result, formula in zip(result_cells, formula_cells, strict=False):
+        has_result = result.value is not None or result.data_type == EMPTY_TEXT
+        if formula.data_type == "f" and not has_result:
             raise ContractViolation(
                 f"{path}: row {number} cell {formula.coordinate}: expected a value, got a formula "
                 "whose result was never saved",

@@ -230,4 +230,7 @@ def _describe_violation(name: str, column: Column) -> sql.Composable:
     if column.categories is not None:
         categories = sql.Literal(list(column.categories))
         conditions.append(sql.SQL("{} <> ALL({})").format(value, categories))
+    if column.max_length is not None:
+        most_characters = sql.Literal(column.max_length)
+        conditions.append(sql.SQL("char_length({}) > {}").format(value, most_characters))
     return sql.SQL(" OR ").join(conditions)

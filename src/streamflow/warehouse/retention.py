@@ -27,14 +27,20 @@ def runs_without_version(connection: psycopg.Connection, registered: Iterable[st
     return [run_id for (run_id,) in rows]
 
 
-def superseded_revisions(connection: psycopg.Connection, deleted_runs: list[str]) -> list[Revision]:
-    """Find the revisions that nothing needs once the passports of some runs are deleted.
+def superseded_revisions(
+    connection: psycopg.Connection,
+    deleted_runs: list[str],
+    deleted_scores: list[int],
+) -> list[Revision]:
+    """Find the revisions that nothing needs once some passports and scores are deleted.
 
     Args:
         connection: the database.
-        deleted_runs: the ids of these runs.
+        deleted_runs: the ids of the runs whose passports are deleted.
+        deleted_scores: the ids of the runs of `score` that are deleted.
     """
-    rows = connection.execute(QUERIES["select_superseded_revisions"], {"gone": deleted_runs})
+    values = {"gone": deleted_runs, "gone_scores": deleted_scores}
+    rows = connection.execute(QUERIES["select_superseded_revisions"], values)
     return [
         Revision(
             table=table,

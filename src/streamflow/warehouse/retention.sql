@@ -8,9 +8,11 @@ WHERE NOT run_id = ANY(%s)
 ORDER BY created_at
 
 -- select_superseded_revisions --
--- The revisions that nothing needs once the passports of the runs `gone` are deleted. A revision
--- can go when a newer one has replaced it and no passport names it. Passports of schema 1 name no
--- revisions: every revision that was known when such a passport was made stays.
+-- The revisions that nothing needs once the passports of the runs `gone` and the runs of `score`
+-- `gone_scores` are deleted. A revision can go when a newer one has replaced it and no passport
+-- names it. Passports of schema 1 name no revisions: every revision that was known when such a
+-- passport was made stays. The lists of the newest scored drop of a model read the revisions that
+-- were the newest ones when it was scored: these stay until it is scored again.
 SELECT table_name, as_of, revision, known_at, rows, digest
 FROM streamflow.revision r
 WHERE EXISTS (SELECT FROM streamflow.revision n
@@ -22,6 +24,14 @@ WHERE EXISTS (SELECT FROM streamflow.revision n
                   WHERE r.known_at <= p.created_at AND NOT p.run_id = ANY(%(gone)s)
                     AND NOT EXISTS (SELECT FROM streamflow.passport_source s
                                     WHERE s.run_id = p.run_id))
+  AND NOT EXISTS (SELECT FROM streamflow.score_run s
+                  WHERE s.as_of = r.as_of AND s.known_at >= r.known_at
+                    AND NOT s.id = ANY(%(gone_scores)s)
+                    AND NOT EXISTS (SELECT FROM streamflow.score_run l
+                                    WHERE l.model = s.model AND l.as_of > s.as_of)
+                    AND NOT EXISTS (SELECT FROM streamflow.revision n
+                                    WHERE (n.table_name, n.as_of) = (r.table_name, r.as_of)
+                                      AND n.revision > r.revision AND n.known_at <= s.known_at))
 ORDER BY table_name, as_of, revision
 
 -- delete_passport_sources --

@@ -88,6 +88,35 @@ def test_ragged_rows_are_counted_wherever_a_block_ends(
 
 @on_one_file
 @given(
+    rows=st.lists(st.lists(st.sampled_from(["", "a"]), min_size=1, max_size=5), max_size=8),
+    line_end=st.sampled_from(["\n", "\r\n"]),
+    last_end=st.booleans(),
+    block=st.sampled_from([20, 1000]),
+)
+def test_rows_without_quotes_are_counted_with_and_without_a_last_line_end(
+    rows: list[list[str]], line_end: str, block: int, tmp_path: Path, *, last_end: bool
+) -> None:
+    lines = ["x,y,z", *map(",".join, rows)]
+    text = line_end.join(lines) + (line_end if last_end else "")
+    path = tmp_path / "t.csv"
+    path.write_bytes(text.encode())
+    agree(path, block)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_long_last_row_does_not_hide_a_short_one(line_end: str, tmp_path: Path) -> None:
+    """The empty cell after the last separator ends with the file, not with a line end."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(
+        "user_id,age,fee\nU1,44,2.5\nU2,33\nU3,21,1.5,".replace("\n", line_end).encode()
+    )
+    rows, ragged = by_batches(path, BLOCK)
+    assert rows == {0: ["U1", "44", "2.5"]}
+    assert ragged == {1: 2, 2: 4}
+
+
+@on_one_file
+@given(
     text=st.text(alphabet='a,"\r\n', max_size=40),
     line_end=line_ends,
     block=st.integers(1, 20),

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
+from support.excel import with_empty_text
 
 from streamflow.catalog import Catalog, parse_catalog
 from streamflow.core.data.rejects import list_rejects
@@ -470,6 +471,17 @@ def test_a_formula_without_a_result_is_refused(read: Callable[..., Reading]) -> 
     workbook.save(buffer)
     message = read(buffer.getvalue(), file="users.xlsx").message
     assert "cell B3: expected a value, got a formula whose result was never saved" in message
+
+
+def test_a_formula_whose_result_is_an_empty_text_is_an_empty_cell(
+    read: Callable[..., Reading],
+) -> None:
+    expected = read(excel(), file="users.xlsx").rows
+    rows = read(with_empty_text(excel(), "G2"), file="users.xlsx").rows
+    assert rows is not None
+    assert expected is not None
+    assert rows["note"].to_list() == [None, "€", None]
+    assert rows.drop("note").equals(expected.drop("note"))
 
 
 def test_a_far_cell_of_excel_costs_no_memory(read: Callable[..., Reading]) -> None:

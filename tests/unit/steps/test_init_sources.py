@@ -13,6 +13,7 @@ from pathlib import Path
 import openpyxl
 import polars as pl
 import pytest
+from support.excel import with_empty_text
 
 from streamflow.catalog import Catalog, load_catalog
 from streamflow.errors import CatalogInvalid
@@ -268,6 +269,22 @@ def test_gzip_excel_and_parquet(guessed: Callable[..., Guess], tmp_path: Path) -
     assert guess.values("customers", "fee") == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
     assert guess.values("outcome", "left_given") == [True, False] * 3
     assert guess.catalog.headers("customers")["customer"] == "Customer"
+
+
+def test_a_formula_whose_result_is_an_empty_text_is_an_empty_cell(
+    guessed: Callable[..., Guess], tmp_path: Path
+) -> None:
+    workbook = openpyxl.Workbook()
+    for row in [["customer", "fee"], *([n, n / 2] for n in range(1, 7))]:
+        workbook.active.append(row)
+    path = tmp_path / "customers.xlsx"
+    workbook.save(path)
+    outcome = "customer,left\n" + "".join(f"{n},{n % 2}\n" for n in range(1, 7))
+    guess = guessed(
+        {"customers.xlsx": with_empty_text(path.read_bytes(), "B3"), "outcome.csv": outcome}
+    )
+    assert guess.drop.violations == ()
+    assert guess.values("customers", "fee") == [0.5, None, 1.5, 2.0, 2.5, 3.0]
 
 
 def test_ids_like_1_0_are_whole_numbers(guessed: Callable[..., Guess]) -> None:

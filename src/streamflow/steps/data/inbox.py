@@ -33,6 +33,9 @@ PARTIAL = (".partial", ".tmp")  # how names end while their files are being copi
 # Folders without a date come before all others.
 NO_DATE = datetime.min.replace(tzinfo=UTC)
 
+# The last change of a folder that has partial files, or that was moved away at this moment.
+STILL_CHANGING = datetime.max.replace(tzinfo=UTC)
+
 ProcessFolder = Callable[[Path, datetime], object]
 
 
@@ -130,7 +133,7 @@ def list_inbox(platform: Platform, now: datetime) -> tuple[InboxDrop, ...]:
     waiting_names = [
         name
         for name, folder in folders.items()
-        if name not in entries or _is_being_written(folder, now)
+        if name not in entries or not _is_quiet(_last_change(folder), now)
     ]
     processed = [
         _describe_entry(entry, exists=entry.folder in folders)
@@ -162,12 +165,13 @@ def _find_pending(platform: Platform, root: Path, now: datetime) -> list[_Pendin
     entries = store.entries(platform.connection)
     pending_folders = []
     for folder in _subfolders(root):
-        if _is_being_written(folder, now):
+        last_change = _last_change(folder)
+        if not _is_quiet(last_change, now):
             platform.notify(f"{folder.name} is being written: skipped for now")
             continue
         entry = entries.get(folder.name)
         is_done = entry is not None and entry.status == "done"
-        if entry and is_done and _last_change(folder) < entry.at - UNCHANGED_MARGIN:
+        if entry and is_done and last_change < entry.at - UNCHANGED_MARGIN:
             continue
         pending = _read_folder(folder)
         digest = pending.digest if is_done else _attempt_digest(platform, pending)
@@ -195,22 +199,23 @@ def _files(folder: Path) -> list[Path]:
     )
 
 
-def _is_being_written(folder: Path, now: datetime) -> bool:
-    """Return whether the folder has partial files, or changed less than QUIET_TIME ago."""
-    try:
-        has_partial_file = any(path.name.endswith(PARTIAL) for path in folder.iterdir())
-        return has_partial_file or _last_change(folder) > now - QUIET_TIME
-    except OSError:  # the folder, or a file in it, was removed at this moment
-        return True
+def _is_quiet(last_change: datetime, now: datetime) -> bool:
+    """Return whether a folder has not changed for QUIET_TIME."""
+    return last_change <= now - QUIET_TIME
 
 
 def _last_change(folder: Path) -> datetime:
-    """Return when the folder or a file in it last changed.
+    """Return when the folder or a file in it last changed; STILL_CHANGING if it is being written.
 
     This is the ctime, because a copy cannot set it to that of its original.
     """
-    paths = (folder, *_files(folder))
-    return datetime.fromtimestamp(max(path.stat().st_ctime for path in paths), UTC)
+    try:
+        if any(path.name.endswith(PARTIAL) for path in folder.iterdir()):
+            return STILL_CHANGING
+        paths = (folder, *_files(folder))
+        return datetime.fromtimestamp(max(path.stat().st_ctime for path in paths), UTC)
+    except OSError:  # the folder, or a file in it, was removed at this moment
+        return STILL_CHANGING
 
 
 def _read_folder(folder: Path) -> _PendingFolder:

@@ -12,6 +12,7 @@ import polars as pl
 
 from streamflow.core.data.rejects import Reject, find_rejected_keys
 from streamflow.errors import DropConflict
+from streamflow.files.file_changes import refusing_changes
 from streamflow.files.spool import Spool
 from streamflow.platform import Platform
 from streamflow.progress import Progress
@@ -67,7 +68,8 @@ def ingest(
 
     Raises:
         ContractViolation: a file breaks the contract; the error lists all violations.
-        DropConflict: the files are those of a different as_of. In both cases nothing is written.
+        DropConflict: the files are those of a different as_of, or a file changed while it was
+            read. In all cases nothing is written.
     """
     with local_folder(folder, platform.home / "tmp", platform.notify) as local:
         return _ingest(platform, local, as_of, allow_same=allow_same, reject_rows=reject_rows)
@@ -83,25 +85,28 @@ def _ingest(
 ) -> IngestReceipt:
     catalog = platform.catalog
     tables = find_delivered_tables(folder, catalog)
-    facts = inspect_files(folder, catalog, tables)
-    files = new_files(catalog, {table: file.sha256 for table, file in facts.items()})
+    paths = [folder / catalog.file(table) for table in tables]
     with drops.lock_drop(platform.connection, as_of), ExitStack() as closing:
-        deliveries = drops.delivered_files(platform.connection)
-        stored_files = deliveries.get(as_of, {})
-        if is_stored(files, stored_files):
-            return _unchanged_receipt(platform, as_of, [stored_files[table] for table in tables])
-        if not allow_same:
-            refuse_copy(folder, as_of, files, deliveries)
-        drop = read_drop(
-            folder,
-            catalog,
-            facts,
-            _read_earlier_keys(platform, as_of, tables, stored_files),
-            as_of=as_of,
-            space=platform.home / "tmp",
-            closing=closing,
-            notify=platform.notify,
-        )
+        with refusing_changes(paths):
+            facts = inspect_files(folder, catalog, tables)
+            files = new_files(catalog, {table: file.sha256 for table, file in facts.items()})
+            deliveries = drops.delivered_files(platform.connection)
+            stored_files = deliveries.get(as_of, {})
+            if is_stored(files, stored_files):
+                stored = [stored_files[table] for table in tables]
+                return _unchanged_receipt(platform, as_of, stored)
+            if not allow_same:
+                refuse_copy(folder, as_of, files, deliveries)
+            drop = read_drop(
+                folder,
+                catalog,
+                facts,
+                _read_earlier_keys(platform, as_of, tables, stored_files),
+                as_of=as_of,
+                space=platform.home / "tmp",
+                closing=closing,
+                notify=platform.notify,
+            )
         row_rejects = find_rejects(platform, folder, drop) if reject_rows else []
         if drop.violations and not row_rejects:
             raise make_violation_error(folder, catalog, drop.violations)

@@ -30,7 +30,8 @@ class PruneReceipt:
     """What was removed, or would be removed in a dry run.
 
     Attributes:
-        revisions: Revisions that a newer revision replaces and that no passport names.
+        revisions: Revisions that a newer revision replaces, that no passport names, and that the
+            lists of the newest scored drop do not read.
         passports: The number of passports of versions that were deleted from the registry.
         runs: Runs of streamflow that have ended and that no version comes from. Their files go.
         revisions_kept: The number of revisions that stay.
@@ -82,8 +83,8 @@ def prune(platform: Platform, *, dry_run: bool = False) -> PruneReceipt:
         # in a different MLflow, their versions may still be registered there.
         deleted = platform.models.known_runs(unregistered)
         runs = platform.models.unneeded_runs(deleted)
-        revisions = retention.superseded_revisions(connection, deleted)
         score_runs = _find_unneeded_scores(platform, connection, registered_runs)
+        revisions = retention.superseded_revisions(connection, deleted, score_runs)
         remaining = len(frozen.all_revisions(connection)) - len(revisions)
         if not dry_run:
             platform.notify(_describe_removal(len(revisions), len(deleted)))
