@@ -90,10 +90,11 @@ def use_copied_catalog(reader: Reader, above: str) -> None:
 
 
 def write_events(reader: Reader, above: str) -> None:
-    """Write a catalog with the events of the page, and a drop of 400 members."""
+    """Write a catalog with the events of the page, and a drop, for an empty installation."""
     folder = reader.session.folder
     (folder / "data").unlink()  # the link to the simulated months
     write_page_drop(folder, read_last_block(above, "toml"))
+    reader.session.variables |= reader.make_empty("shop")
     reader.session.variables["STREAMFLOW_CATALOG"] = str(folder / "catalog.toml")
 
 
@@ -107,10 +108,10 @@ def correct_february(reader: Reader, above: str) -> None:
 
 
 def correct_a_fee(reader: Reader, above: str) -> None:
-    """Deliver February again, with a different fee of one user, who is not that of the examples."""
+    """Deliver February again, with a different fee of the first user by key, who got an answer."""
     fee = pl.col("monthly_fee")
-    is_other = pl.int_range(pl.len()) == 1
-    higher = pl.when(is_other).then(fee.cast(float) + 5).otherwise(fee.cast(float)).cast(pl.String)
+    is_first = pl.col("user_id") == pl.col("user_id").min()
+    higher = pl.when(is_first).then((fee.cast(float) + 5).round(2).cast(pl.String)).otherwise(fee)
     deliver(reader, "month_001", FEBRUARY, subscriptions={"monthly_fee": higher})
 
 
