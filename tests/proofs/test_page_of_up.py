@@ -10,6 +10,7 @@ import os
 import shlex
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "STREAMFLOW_HOME": str(home),
         "STREAMFLOW_TREES": "10",
         "COLUMNS": "300",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     with taken:
         yield Stack(home, folder, environment)
