@@ -37,7 +37,7 @@ MARK = "tests/proofs/test_page_of_up.py"
 NATIVE = "docs/how-to/native.md"
 KEY = "7590-VHVEG"
 MARCH = "2024-03-31"
-PATIENCE_S = 300.0
+PATIENCE_S = 600.0
 # What a page calls the port of a service; the console and Feast's pages are not asked.
 PAGE_PORTS = {"prefect": 4200, "mlflow": 5000, "feast": 6566, "api": 8000}
 

@@ -158,7 +158,10 @@ def fill_inbox(reader: Reader, above: str) -> None:
     (drops / "2024-05-31" / "users.csv").rename(drops / "2024-05-31" / "users.csv.partial")
     (drops / "2024-05-31" / "drop.toml").unlink()
     reader.own_names["/srv/drops"] = str(drops)
-    reader.page_names[str(drops)] = "/srv/drops"
+    # Before the name of the folder above it.
+    later = dict(reader.page_names)
+    reader.page_names.clear()
+    reader.page_names |= {str(drops): "/srv/drops", **later}
     reader.session.variables["STREAMFLOW_INBOX"] = str(drops)
     newest = max(path.stat().st_mtime for path in drops.rglob("*"))
     wait_for(lambda: datetime.now(UTC).timestamp() > newest + 6, 10)

@@ -117,6 +117,7 @@ class Reader:
         shown = [shape(line) for line in comparable(without_marks(command.shown))]
 
         def has_shown(printed: str) -> bool:
+            printed = self._with_page_names(printed)
             lines = map(shape, comparable(without_marks(printed.splitlines())))
             return agrees([CUT, *shown, CUT], list(lines))
 
@@ -217,6 +218,11 @@ class Reader:
         )
         return done.stdout, done.returncode
 
+    def _with_page_names(self, text: str) -> str:
+        for name, page_name in self.page_names.items():
+            text = text.replace(name, page_name)
+        return text
+
     def _compare(self, page: str, command: Command, output: str, code: int) -> str:
         is_ours = command.text.startswith("streamflow ") and not command.text.startswith(FOREIGN)
         # An error of a different program is right where the page shows it.
@@ -225,9 +231,7 @@ class Reader:
             return f"{page}:{command.line_number}: exit code {code}\n{output}"
         if not command.shown:
             return ""
-        for name, shown_name in self.page_names.items():
-            output = output.replace(name, shown_name)
-        output = OF_THE_TEST.sub("", output)
+        output = OF_THE_TEST.sub("", self._with_page_names(output))
         shown, printed = comparable(command.shown), comparable(output.splitlines())
         if printed and printed[0].startswith("{"):  # a page breaks a long answer into lines
             shown, printed = ["".join(shown)], ["".join(printed)]
