@@ -242,20 +242,20 @@ def let_view_leak(reader: Reader, above: str) -> None:
         leak(connection)
 
 
-def change_cell(column: str, as_of: datetime) -> Step:
-    """Return the step that switches the protection off, and adds 1 to a frozen cell."""
+def change_cell(column: str, as_of: datetime, change: int) -> Step:
+    """Return the step that switches the protection off, and adds a number to a frozen cell."""
 
-    def change(reader: Reader, above: str) -> None:
+    def change_it(reader: Reader, above: str) -> None:
         table = "frozen.usage_agg_30d"
         administer(
             reader,
             f"ALTER TABLE {table} DISABLE TRIGGER frozen",
-            f"UPDATE {table} SET {column} = {column} + 1"
+            f"UPDATE {table} SET {column} = {column} + ({change})"
             f" WHERE user_id = '{KEY}' AND as_of = '{as_of:%Y-%m-%d}Z'",
             f"ALTER TABLE {table} ENABLE TRIGGER frozen",
         )
 
-    return change
+    return change_it
 
 
 def write_package(reader: Reader, above: str) -> None:
@@ -341,8 +341,9 @@ HIDDEN_STEPS: dict[str, Step] = {
     "(100 answers of the request third)": answer("third"),
     "(round a live fee to float32)": narrow_a_fee,
     "(let the view of the usage leak)": let_view_leak,
-    "(change the skips of a user in January)": change_cell("skips_7d", JANUARY),
-    "(change the hours of a user in February)": change_cell("watch_hours_30d", FEBRUARY),
+    "(change the skips of a user in January)": change_cell("skips_7d", JANUARY, 1),
+    "(change the hours of a user in February)": change_cell("watch_hours_30d", FEBRUARY, -30),
+    "(change these hours back)": change_cell("watch_hours_30d", FEBRUARY, 30),
     "(close the copy)": close_copy,
     "(write a different rich)": write_package,
     "(make the user of the SQL above)": make_login_user,
