@@ -55,7 +55,7 @@ class Stack:
     home: Path
     folder: Path
     environment: dict[str, str]
-    reader: Reader | None = None
+    process: subprocess.Popen[bytes] | None = None  # of `up`
 
     @property
     def services(self) -> dict[str, dict[str, Any]]:
@@ -78,9 +78,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "COLUMNS": "300",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
+    opened = Stack(home, folder, environment)
     with taken:
-        yield Stack(home, folder, environment)
+        yield opened
     run(home, "down")
+    if opened.process:
+        opened.process.wait(PATIENCE_S)
     remove_server(home)
     assert wait_for(lambda: not alive(home), 10.0), alive(home)
 
@@ -92,7 +95,7 @@ def test_up_prints_what_the_page_shows_also_after_a_service_was_killed(stack: St
     shown = [shape(line) for line in comparable(without_marks(command.shown))]
     log = stack.folder / "up.log"
     with log.open("w", encoding="utf-8") as output:
-        subprocess.Popen(
+        stack.process = subprocess.Popen(
             ["bash", "-c", f"exec {command.text}"],
             env=stack.environment,
             cwd=stack.folder,
