@@ -73,7 +73,7 @@ YES_OR_NO = 1  # the largest exit code that is an answer; greater ones are error
 ANY_ORDER = "streamflow explain "  # the features of a different user stand in a different order
 SHAPES = (
     (re.compile(r"\bsk_[0-9a-f]{12}_[\w-]+…?"), "<key>"),
-    (re.compile(r"(?<![^\W_])(?=[0-9a-f]*\d)[0-9a-f]{8,}\b…?"), "#"),
+    (re.compile(r"(?<![^\W_])(?<!\.)(?=[0-9a-f]*\d)[0-9a-f]{8,}\b…?"), "#"),
     (re.compile(r"\b\d{4}-[A-Z]{5}\b"), "<user>"),
     (re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?"), "#"),
 )
