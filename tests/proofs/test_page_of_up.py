@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Stack:
     folder: Path
     environment: dict[str, str]
     process: subprocess.Popen[bytes] | None = None  # of `up`
+    platform_open: ExitStack = field(default_factory=ExitStack)
 
     @property
     def services(self) -> dict[str, dict[str, Any]]:
@@ -129,7 +130,9 @@ def reader(stack: Stack) -> Iterator[Reader]:
         session = closing.enter_context(
             open_session(stack.folder, {name: stack.environment[name] for name in names})
         )
-        platform = closing.enter_context(open_platform(load_settings(home=stack.home)))
+        closing.enter_context(stack.platform_open)
+        settings = load_settings(home=stack.home)
+        platform = stack.platform_open.enter_context(open_platform(settings))
         opened = Reader(
             session=session,
             platform=platform,
@@ -206,7 +209,7 @@ def predict_one(reader: Reader) -> Any:
 
 
 def test_the_installation_is_removed_as_the_page_shows(reader: Reader, stack: Stack) -> None:
-    reader.platform.close()
+    stack.platform_open.close()
     read_page(reader, NATIVE, 2)
     assert not stack.home.exists()
 
