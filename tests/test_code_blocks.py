@@ -15,6 +15,7 @@ import json
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,13 +29,17 @@ import pytest
 import yaml
 from pydantic import SecretStr
 from standardwebhooks import Webhook
+from support.console import read_blocks
 
 from streamflow.catalog import Catalog
 from streamflow.catalog.parsing import DEFAULT_PATH
 from streamflow.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 MARK = re.compile(r"<!-- (run by|not run): (.+) -->")
 OUTPUT = {"text", "console"}
@@ -86,6 +91,32 @@ def only_code(page: str) -> str:
 BLOCKS = [block for page in PAGES for block in read_code(page)]
 
 
+# Page -> how many of its blocks nothing runs. The page says why, and a new one needs a line here.
+NOT_RUN = {
+    "docs/how-to/compose.md": 1,
+    "docs/how-to/kubernetes.md": 1,
+    "docs/scaling.md": 1,
+    "docs/serving.md": 1,
+}
+
+
+def test_only_these_blocks_are_not_run(capsys: pytest.CaptureFixture[str]) -> None:
+    reasons = [
+        (block.page, block.mark[1]) for block in BLOCKS if block.mark and block.mark[0] == "not run"
+    ]
+    number = len(BLOCKS)
+    for page in PAGES:
+        for block in read_blocks(page.read_text(encoding="utf-8")):
+            number += 1
+            if block.why_not_run:
+                reasons.append((page.relative_to(ROOT).as_posix(), block.why_not_run))
+    with capsys.disabled():
+        print(f"\n{len(reasons)} of {number} blocks of the pages are not run:")
+        for name, reason in sorted(reasons):
+            print(f"  {name}: {reason}")
+    assert Counter(name for name, _ in reasons) == NOT_RUN
+
+
 def test_each_block_says_who_runs_it_or_why_nobody_does() -> None:
     unmarked = [(block.page, block.code) for block in BLOCKS if block.mark is None]
     assert unmarked == []
@@ -112,8 +143,6 @@ def test_a_block_is_code_of_its_language(block: CodeBlock) -> None:
         assert checked.returncode == 0
     else:
         assert block.language in {"dockerfile", "typescript"}
-        assert block.mark is not None
-        assert block.mark[0] == "not run"
 
 
 @pytest.mark.parametrize("page", CATALOG_PARTS)

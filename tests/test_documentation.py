@@ -11,8 +11,9 @@ with a fresh installation, and compares the output line by line. The rules for a
 - Masked on both sides (`MASKS` in `support/console.py`): run ids of 32 digits, instants of 2025
   and later, ports, seconds, megabytes, `age_days`.
 - `<!-- not run: REASON -->` above a block: it is shown and not run.
-- `<!-- run in: STATE -->` above a block: tests/integration/test_page_blocks.py runs it in a
+- `<!-- run in: PLACE -->` above a block: tests/integration/test_page_blocks.py runs it in a
   prepared installation (support/page_states.py), whose numbers are not those of the page.
+- `<!-- run by: FILE -->` above a block: this test reads the block from the page and runs it.
 - `<!-- data: real months -->` above a block: it runs in a separate folder and installation, in
   which `data` is the folder of the real months. Without that folder it is skipped.
 - `<!-- run before: COMMAND -->` above a block, once for each command: the command runs before the
@@ -44,11 +45,16 @@ from support.console import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from conftest import Cluster
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
     "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
 ]
 # Pages that take too long for `make test`: `make prove` runs them, in tests/proofs/test_pages.py.
@@ -61,28 +67,27 @@ def _blocks(page: str) -> list[Block]:
 
 
 def _is_run_here(block: Block) -> bool:
-    return not block.why_not_run and not block.state
+    return not (block.why_not_run or block.state or block.run_by)
 
 
-def _runs() -> list[tuple[str, bool]]:
-    """Return each page that shows a command which runs, with the kind of its data."""
+def list_runs(pages: Iterable[str]) -> list[tuple[str, bool]]:
+    """Return each page with a command that runs, and whether its data are the real months."""
     runs = []
-    for page in PAGES:
-        if page not in PROVEN_PAGES:
-            kinds = {block.is_real for block in _blocks(page) if _is_run_here(block)}
-            runs += [(page, is_real) for is_real in sorted(kinds)]
+    for page in sorted(pages):
+        kinds = {block.is_real for block in _blocks(page) if _is_run_here(block)}
+        runs += [(page, is_real) for is_real in sorted(kinds)]
     return runs
+
+
+def name_run(value: object) -> str:
+    return value if isinstance(value, str) else ("simulated", "real")[bool(value)]
 
 
 # A page with such a command begins with an empty database, in place of one with our own catalog.
 OWN_CATALOG = ("export STREAMFLOW_CATALOG=", "streamflow --catalog catalog.toml run ")
 
 
-@pytest.mark.parametrize(
-    ("page", "is_real"),
-    _runs(),
-    ids=lambda value: value if isinstance(value, str) else ("simulated", "real")[value],
-)
+@pytest.mark.parametrize(("page", "is_real"), list_runs(set(PAGES) - PROVEN_PAGES), ids=name_run)
 def test_a_page_shows_what_its_commands_print(
     page: str,
     is_real: bool,
@@ -135,12 +140,21 @@ def test_pages_that_make_prove_runs_exist() -> None:
     assert set(PAGES) >= PROVEN_PAGES
 
 
-def test_each_block_that_is_not_run_says_why() -> None:
+def test_a_block_has_commands_and_at_most_one_mark() -> None:
     for page in PAGES:
         for block in _blocks(page):
-            assert block.commands, f"{page}:{block.line_number}: a console block without a command"
-            for test in re.findall(r"`(tests/[\w/.]+)`", block.why_not_run):
-                assert (ROOT / test).exists(), f"{page}:{block.line_number}: {test} does not exist"
+            place = f"{page}:{block.line_number}"
+            assert block.commands, f"{place}: a console block without a command"
+            marks = [mark for mark in (block.why_not_run, block.state, block.run_by) if mark]
+            assert len(marks) <= 1, f"{place}: {marks}"
+
+
+def test_a_test_that_runs_a_block_names_its_page() -> None:
+    for page in PAGES:
+        for block in _blocks(page):
+            if block.run_by:
+                test = (ROOT / block.run_by).read_text(encoding="utf-8")
+                assert Path(page).name in test, f"{page}:{block.line_number}: {block.run_by}"
 
 
 def _anchors(text: str) -> set[str]:

@@ -626,7 +626,7 @@ def test_the_key_that_signs_goes_to_those_who_promote_and_the_public_keys_to_all
 def test_the_page_shows_what_helm_says_without_values() -> None:
     """The page is docs/how-to/kubernetes.md."""
     page = (ROOT / "docs" / "how-to" / "kubernetes.md").read_text(encoding="utf-8")
-    (block,) = [block for block in read_blocks(page) if block.state == "helm"]
+    (block,) = [block for block in read_blocks(page) if block.run_by.endswith("test_helm.py")]
     (command,) = block.commands
     program, *arguments = command.text.split()
     refused = run_helm(*arguments[:-1], str(CHART))

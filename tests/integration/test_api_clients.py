@@ -328,6 +328,7 @@ def test_a_generated_typescript_client_calls_every_operation(api: Served, tmp_pa
         operations, 200
     )
     _, predicted = api.post("/predict", {"user_id": KEY})
+    assert printed["page"]["data"]["probability"] == predicted["probability"]  # of clients.md
     assert printed["answers"]["predict"]["data"]["probability"] == predicted["probability"]
     assert (printed["probability"], printed["monthlyFee"], printed["refusalCode"]) == (
         predicted["probability"],

@@ -17,6 +17,7 @@ from support.events import (
     write_drop,
 )
 
+from streamflow.core.data.catalog_definitions import catalog_from_values, catalog_to_values
 from streamflow.core.data.digest import BUCKETS
 from streamflow.errors import (
     CatalogInvalid,
@@ -318,6 +319,10 @@ def test_the_second_engine_finds_aggregates_of_different_events(
     with pytest.raises(TemporalViolation, match="computed different aggregates: days_since_failed"):
         prove_aggregates(platform, earlier, digest)
     sources = frozen.sources(platform.connection, [revision])
+    # `verify` reads the catalog from the passport of the version.
+    recorded = catalog_from_values(catalog_to_values(platform.catalog))
+    verified = replace(platform, catalog=recorded)
+    assert [check.proof is not None for check in check_events(verified, sources)] == [True]
     assert [check.proof is not None for check in check_events(platform, sources)] == [True]
     names = list(platform.catalog.columns("payments"))
     frozen_rows = frozen.read_rows(platform.address, "payments", names, [(JANUARY, 1)])

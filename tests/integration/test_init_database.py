@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 from support.command import called
+from test_code_blocks import read_code
 
 from streamflow.database import arrow, connect
 from streamflow.errors import CatalogInvalid, StreamflowError
@@ -24,6 +26,7 @@ from streamflow.steps.data.snapshot import snapshot
 if TYPE_CHECKING:
     from conftest import Cluster
 
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "your-own-data.md"
 CUSTOMERS = """
 CREATE SCHEMA crm;
 CREATE TABLE crm.customers AS
@@ -68,6 +71,18 @@ def test_a_table_becomes_a_catalog_and_frozen_rows(
     labels = arrow.read(platform.address, "SELECT churned FROM frozen.customers_label")
     # A date of leaving after the day of the drop is no leaving yet.
     assert sum(labels["churned"].to_pylist()) == 15
+
+
+def test_the_command_of_the_page_writes_a_drop_and_a_catalog(source: str, tmp_path: Path) -> None:
+    """The page is your-own-data.md."""
+    blocks = [block.code for block in read_code(PAGE) if "init --from" in block.code]
+    (words,) = [shlex.split(code)[1:] for code in blocks]
+    place = words.index("postgresql://me@db.example/crm/public.customers")
+    words[place] = source.format("/crm.customers")
+    done = called(tmp_path / "home", *words)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "month_000" / "customers.parquet").is_file()
+    assert "[entity]" in (tmp_path / "catalog.toml").read_text(encoding="utf-8")
 
 
 def test_a_query_gives_the_rows(source: str, tmp_path: Path) -> None:

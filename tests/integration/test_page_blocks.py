@@ -1,7 +1,7 @@
-"""The blocks of the pages that need an installation with a version and live features run in one.
+"""The blocks of the pages that need a prepared installation run in one.
 
-A page says so with `<!-- run in: STATE -->` above the block: `served`, `served, with keys` (the API
-asks for keys), `two promotions`, or `served, long` (in `make prove`). `helm` needs no installation.
+A page says so with `<!-- run in: PLACE -->` above the block: see `support/page_states.py`. `make
+prove` runs those whose place is `long`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from uuid import uuid4
 
 import pytest
 from conftest import Cluster
-from support.page_states import HELM, PROVEN_STATES, STATES, find_differences, list_states
+from support.hidden_steps import HIDDEN_STEPS
+from support.page_states import (
+    COPY,
+    LONG,
+    STATES,
+    WITH_KEYS,
+    Place,
+    find_differences,
+    list_blocks,
+    list_places,
+)
 from test_code_blocks import read_code
 
 from streamflow.database import connect
@@ -22,18 +32,30 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = ("bash", "curl", "openssl", "psql")
 
 
-def test_each_state_that_a_page_names_exists() -> None:
-    assert list_states() == {*STATES, *PROVEN_STATES, HELM}
+def test_each_place_that_a_page_names_exists() -> None:
+    for place in list_places():
+        state, *words = place.mark.split(", ")
+        assert state in STATES, place
+        assert set(words) <= {WITH_KEYS, COPY, LONG}, place
 
 
-@pytest.mark.parametrize("name", STATES)
-def test_the_blocks_of_the_pages_show_what_is_printed(
-    name: str, cluster: Cluster, simulated_drops: Path, tmp_path: Path
-) -> None:
+def test_each_step_that_a_page_names_exists_and_is_used() -> None:
+    texts = [text for _, block in list_blocks() for text in block.run_before]
+    assert {text for text in texts if text.startswith("(")} == set(HIDDEN_STEPS)
+
+
+def skip_without_programs() -> None:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         pytest.skip(f"programs of the pages are absent: {missing}")
-    differences = find_differences(name, cluster, simulated_drops, tmp_path)
+
+
+@pytest.mark.parametrize("place", [place for place in list_places() if not place.is_long], ids=str)
+def test_the_blocks_of_the_pages_show_what_is_printed(
+    place: Place, cluster: Cluster, simulated_drops: Path, tmp_path: Path
+) -> None:
+    skip_without_programs()
+    differences = find_differences(place, cluster, simulated_drops, tmp_path)
     assert differences == [], "\n\n".join(differences)
 
 

@@ -18,6 +18,8 @@ import pytest
 from conftest import Cluster
 from polars.testing import assert_frame_equal
 from support.chain import FEBRUARY, JANUARY, copy_drop, load
+from support.command import called
+from support.console import read_blocks
 from support.spark_servers import sail_server
 from support.states import TWO_MONTHS, in_state
 
@@ -35,6 +37,8 @@ from streamflow.steps.versions.recorded_version import find_recorded_version
 from streamflow.warehouse import frozen
 
 REMOVED_USERS = 20
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "spark.md"
+TEST = "tests/integration/test_spark_engine.py"  # the mark of the page's command
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +91,20 @@ def before_the_correction(platform: Platform) -> datetime:
         known_at[revision.revision > 1].append(revision.known_at)
     assert min(known_at[True]) > max(known_at[False])
     return max(known_at[False])
+
+
+def test_the_command_of_the_page_computes_the_local_training_set(
+    local: Platform, engine: str, cluster: Cluster
+) -> None:
+    """The page is spark.md."""
+    (block,) = [block for block in read_blocks(PAGE.read_text("utf-8")) if block.run_by == TEST]
+    (command,) = block.commands
+    variables = cluster.variables(local.login.database, local.home)
+    words = command.text.split()[1:]
+    assert words[-2:] == ["--engine", "spark"]
+    done = called(local.home, *words, extra={**variables, "STREAMFLOW_SPARK_REMOTE": engine})
+    assert done.returncode == 0, done.stderr
+    assert training_set(local, JANUARY).digest in done.stdout
 
 
 def test_a_recorded_training_set_is_rebuilt_on_the_engine(spark: Platform) -> None:

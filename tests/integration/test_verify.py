@@ -20,6 +20,7 @@ from conftest import Cluster
 from psycopg import sql
 from support.chain import FEBRUARY, JANUARY
 from support.command import called
+from support.leak import KEY, leak
 from support.processes import run
 from support.states import TWO_MONTHS, in_state
 from support.temporal import planted
@@ -36,7 +37,6 @@ from streamflow.steps.training.train import train
 from streamflow.steps.training.training_set import training_set
 from streamflow.steps.versions.verify import verify
 
-KEY = "7590-VHVEG"
 VIEW = "usage_agg_30d_fv"
 
 
@@ -295,30 +295,3 @@ def test_train_registers_nothing_when_the_views_that_it_reads_leak(spoiled: Plat
     assert [v.version for v in spoiled.models.versions()] == [1]
     assert spoiled.connection.execute("SELECT count(*) FROM streamflow.passport").fetchone() == (1,)
     assert verify(spoiled, "1").holds  # it reads the frozen rows, not the views
-
-
-def leak(connection: psycopg.Connection) -> None:
-    """The view of the usage gives for one key and column, as of January, what February says."""
-    rows = connection.execute(
-        "SELECT column_name FROM information_schema.columns"
-        " WHERE table_schema = 'history' AND table_name = 'usage_agg_30d'"
-        " ORDER BY ordinal_position"
-    ).fetchall()
-    names = [name for (name,) in rows]
-    shown = sql.SQL(", ").join(
-        sql.SQL(
-            "CASE WHEN h.user_id = {} AND h.as_of = {} THEN (SELECT f.skips_7d"
-            " FROM frozen.usage_agg_30d f"
-            " WHERE f.user_id = h.user_id AND f.as_of = {}) ELSE h.skips_7d END AS skips_7d"
-        ).format(KEY, JANUARY, FEBRUARY)
-        if name == "skips_7d"
-        else sql.Identifier("h", name)
-        for name in names
-    )
-    connection.execute("ALTER VIEW history.usage_agg_30d RENAME TO honest")
-    connection.execute(
-        sql.SQL(
-            "CREATE VIEW history.usage_agg_30d AS SELECT {} FROM history.honest h;"
-            "GRANT SELECT ON history.usage_agg_30d TO streamflow_writer"
-        ).format(shown)
-    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -19,8 +21,11 @@ from pathlib import Path
 import pytest
 from conftest import Cluster
 from support.api import asked
+from support.console import read_blocks
+from support.foreground import in_background
 from support.processes import wait_for
 from support.states import JANUARY_SERVED, in_state
+from test_code_blocks import read_code
 
 from streamflow.errors import PackagesMissing
 from streamflow.packages import DISTRIBUTION
@@ -109,6 +114,49 @@ def test_an_extra_can_be_installed_and_the_command_starts(
         vendors = {"feast", "prefect", "polars"}
         site = next((binaries.parent / "lib").glob("python*/site-packages"))
         assert vendors & {path.name for path in site.iterdir()} == set()
+
+
+@pytest.mark.parametrize("page", ["how-to/install.md", "how-to/spark.md"])
+def test_the_commands_of_a_page_install_the_wheel(wheel: Path, tmp_path: Path, page: str) -> None:
+    """With pip, in an environment of Python's own. The server of the page gets a free port."""
+    made = run(sys.executable, "-m", "venv", tmp_path / "environment")
+    assert made.returncode == 0, made.stderr
+    shutil.copy(wheel, tmp_path)
+    port = free_port()
+    binaries = tmp_path / "environment" / "bin"
+    variables = {**ENVIRONMENT, "PYTHONPATH": "", "PATH": f"{binaries}:{os.environ['PATH']}"}
+    for shown in read_lines(ROOT / "docs" / page):
+        line = shown.replace("15002", str(port))
+        if "sail" in line:
+            with in_background(line, tmp_path, variables):
+                assert wait_for(lambda: is_open(port), 60.0), (
+                    tmp_path / "background.log"
+                ).read_text()
+            continue
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=tmp_path,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert run(binaries / "streamflow", "--version").stdout.startswith("streamflow ")
+
+
+def read_lines(page: Path) -> list[str]:
+    """Return the commands of a page that this file runs."""
+    text = page.read_text(encoding="utf-8")
+    blocks = [block for block in read_blocks(text) if block.run_by.endswith("test_install.py")]
+    console = [command.text for block in blocks for command in block.commands]
+    code = [block.code for block in read_code(page) if block.language == "sh"]
+    return console + [line for text in code for line in text.splitlines()]
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")

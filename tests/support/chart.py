@@ -89,13 +89,19 @@ class Rendered:
             )
 
 
-def run_helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run helm, the pinned one if it is there; skip the test if there is none."""
+def find_helm() -> str:
+    """Return the path of helm, the pinned one if it is there; skip the test if there is none."""
     folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     helm = shutil.which("helm", path=folders)
     if helm is None:
         pytest.skip("helm is absent: `make .venv/bin/helm` unpacks it on Linux on x86-64")
-    return subprocess.run([helm, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
+    return helm
+
+
+def run_helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run helm, or skip the test if there is none."""
+    command = [find_helm(), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def template(*values: Path, release: str = RELEASE, **overrides: object) -> Rendered:

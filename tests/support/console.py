@@ -16,7 +16,7 @@ import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -26,11 +26,12 @@ import pytest
 from streamflow.cli.app import main
 from streamflow.services.processes import free_port, running, wait_until_ready
 
-FENCE = re.compile(r"^ *```(\w*)$")
+FENCE = re.compile(r"^( *)```(\w*)$")
 COMMENT = re.compile(r"^ *<!-- *(.*?) *-->$")
 RUN_BEFORE = "run before: "
 NOT_RUN = "not run: "
 RUN_IN = "run in: "
+RUN_BY = "run by: "
 REAL_MONTHS = "data: real months"
 
 CUT = "…"
@@ -75,6 +76,7 @@ class Block:
     is_real: bool = False
     why_not_run: str = ""
     state: str = ""  # in which tests/integration/test_page_blocks.py runs it
+    run_by: str = ""  # the test that reads it from the page and runs it
 
 
 @dataclass
@@ -86,6 +88,12 @@ class Session:
     closing: ExitStack
     api: str = ""
     is_empty: bool = False  # whether the database is not migrated: the first `run` does it
+    serving: ExitStack = field(default_factory=ExitStack)  # the API
+
+    def stop_api(self) -> None:
+        """Stop the API, as the reader does before the installation is removed."""
+        self.serving.close()
+        self.api = ""
 
 
 def read_blocks(text: str) -> list[Block]:
@@ -97,8 +105,8 @@ def read_blocks(text: str) -> list[Block]:
         if comment := COMMENT.match(line):
             comments.append(comment[1])
         elif fence := FENCE.match(line):
-            body = _read_until_fence(lines)
-            is_console = fence[1] == "console" or any(text.startswith("$ ") for _, text in body)
+            body = _read_until_fence(lines, indentation=fence[1])
+            is_console = fence[2] == "console" or any(text.startswith("$ ") for _, text in body)
             if is_console:
                 blocks.append(_block(number, body, comments))
             comments = []
@@ -108,12 +116,12 @@ def read_blocks(text: str) -> list[Block]:
     return blocks
 
 
-def _read_until_fence(lines: Iterator[tuple[int, str]]) -> list[tuple[int, str]]:
+def _read_until_fence(lines: Iterator[tuple[int, str]], indentation: str) -> list[tuple[int, str]]:
     body = []
     for number, line in lines:
         if FENCE.match(line):
             break
-        body.append((number, line))
+        body.append((number, line.removeprefix(indentation)))
     return body
 
 
@@ -131,6 +139,9 @@ def _block(number: int, body: list[tuple[int, str]], comments: list[str]) -> Blo
         is_real=any(comment.startswith(REAL_MONTHS) for comment in comments),
         why_not_run=" ".join(reasons),
         state=" ".join(states),
+        run_by=" ".join(
+            comment.removeprefix(RUN_BY) for comment in comments if comment.startswith(RUN_BY)
+        ),
     )
 
 
@@ -157,7 +168,9 @@ def open_session(
 ) -> Iterator[Session]:
     """Open a terminal in this folder. Stop the API at the end."""
     with ExitStack() as closing:
-        yield Session(folder, dict(variables), closing, is_empty=is_empty)
+        session = Session(folder, dict(variables), closing, is_empty=is_empty)
+        closing.callback(session.stop_api)
+        yield session
 
 
 def run_command(session: Session, text: str) -> tuple[str, int]:
@@ -171,6 +184,8 @@ def run_command(session: Session, text: str) -> tuple[str, int]:
     if text == "streamflow serve":
         _start_api(session)
         return "", 0
+    if text == "streamflow uninstall":
+        session.stop_api()
     shows_exit_code = text.endswith(SHOWS_EXIT_CODE)
     command = text.removesuffix(SHOWS_EXIT_CODE)
     if not command.startswith("streamflow ") or SHELL_SYNTAX.search(command):
@@ -213,6 +228,7 @@ def _call_main(session: Session, arguments: list[str]) -> tuple[str, int]:
             patch.setenv(name, value)
         patch.chdir(session.folder)
         patch.setattr(sys, "argv", ["streamflow", *arguments])
+        patch.setattr(sys, "stdin", StringIO("y\n"))  # a reader agrees to what is asked
         try:
             main()
         except SystemExit as done:
@@ -241,7 +257,7 @@ def _start_api(session: Session) -> None:
     log = session.folder / "api.log"
     command = [sys.executable, "-m", "streamflow", "serve", "--port", str(port)]
     environment = {**os.environ, **session.variables}
-    child = session.closing.enter_context(running(command, environment=environment, log=log))
+    child = session.serving.enter_context(running(command, environment=environment, log=log))
     session.api = f"http://127.0.0.1:{port}"
     wait_until_ready(f"{session.api}/health", child, name="the API", log=log)
     until = time.monotonic() + API_WAIT_SECONDS

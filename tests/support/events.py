@@ -85,6 +85,63 @@ def write_drop(
     return folder
 
 
+PAGE_CATALOG = """
+model = "member_churn"
+ttl_days = 62
+
+[entity]
+name = "member"
+key = "member_id"
+type = "int"
+table = "members"
+
+[label]
+table = "labels"
+column = "churned"
+
+[views.members_fv]
+table = "members"
+
+[tables.members.columns]
+fee = { type = "float", min = 0, view = "members_fv" }
+
+[tables.labels.columns]
+churned = { type = "bool" }
+"""
+PAGE_MEMBERS = 400
+PAGE_PAYMENTS = 1_274
+PAGE_LATE = 12  # payments after the day of the drop
+
+
+def write_page_drop(folder: Path, events: str) -> None:
+    """Write `catalog.toml` with these events, and the simulated drop `data/month_000`.
+
+    The columns are those of docs/how-to/events.md.
+    """
+    (folder / "catalog.toml").write_text(PAGE_CATALOG + events, encoding="utf-8")
+    draw = random.Random(1)
+    as_of = datetime(2024, 1, 31, tzinfo=UTC)
+    payments = ["member_id,paid_at,status,amount"]
+    for number in range(PAGE_PAYMENTS):
+        seconds = draw.randint(1, 90 * 86_400)
+        time = as_of + timedelta(seconds=seconds if number < PAGE_LATE else -seconds)
+        status = draw.choice(["ok", "ok", "failed"])
+        member = draw.randint(1, PAGE_MEMBERS)
+        payments.append(f"{member},{time:%Y-%m-%d %H:%M:%S},{status},{draw.randint(5, 40)}.9")
+    members = range(1, PAGE_MEMBERS + 1)
+    fees = [f"{member},{draw.randint(5, 40)}.5" for member in members]
+    labels = [f"{member},{draw.random() < 0.3}" for member in members]
+    drop = folder / "data" / "month_000"
+    drop.mkdir(parents=True)
+    files = {
+        "members": ["member_id,fee", *fees],
+        "labels": ["member_id,churned", *labels],
+        "payments": payments,
+    }
+    for table, lines in files.items():
+        (drop / f"{table}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def random_payments(seed: int, count: int, as_of: datetime) -> list[str]:
     """Draw payments around `as_of`: many at equal times, some of them exactly at a border."""
     draw = random.Random(seed)

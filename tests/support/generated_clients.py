@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,7 +16,11 @@ from typing import Any
 
 import pytest
 
+from support.console import read_blocks
+
 TYPESCRIPT = Path(__file__).parents[1] / "clients" / "typescript"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "clients.md"
+TEST = "tests/integration/test_api_clients.py"  # the mark of what is run here
 # What npm says when it cannot reach a registry of packages.
 NO_REGISTRY = ("ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN", "ENETUNREACH")
 
@@ -56,11 +62,25 @@ def run_typescript_client(document: dict[str, Any], folder: Path, *arguments: st
     for name in ("package.json", "tsconfig.json", "client.ts"):
         shutil.copy(TYPESCRIPT / name, folder)
     (folder / "node_modules").symlink_to(packages)
-    generator = packages / "openapi-typescript" / "bin" / "cli.js"
+    (folder / "page.ts").write_text(read_page_program(), encoding="utf-8")
     compiler = packages / "typescript" / "bin" / "tsc"
-    finish(folder, node, str(generator), "openapi.json", "-o", "schema.ts")
+    (generate,) = [block for block in read_blocks(PAGE.read_text("utf-8")) if block.run_by == TEST]
+    for command in generate.commands:
+        finish(folder, *shlex.split(command.text))
     finish(folder, node, str(compiler), "-p", ".")
-    return json.loads(finish(folder, node, "client.js", *arguments))
+    printed = json.loads(finish(folder, node, "client.js", *arguments))
+    printed["page"] = json.loads(finish(folder, node, "page.js", *arguments))
+    return printed
+
+
+def read_page_program() -> str:
+    """Return the TypeScript of the page clients.md as a program with the address and the key."""
+    text = PAGE.read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```typescript\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    names = "declare const process: { argv: string[] };\n"
+    names += 'const [, , baseUrl, key = ""] = process.argv;\n'
+    imports, _, rest = code.partition("\n\n")
+    return f"{imports}\n{names}{rest}console.log(JSON.stringify({{ data, error }}));\n"
 
 
 def install_packages(npm: str) -> Path:

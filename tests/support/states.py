@@ -36,6 +36,10 @@ class State:
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
+def _load_nothing(platform: Platform, drops: Path) -> None:
+    """Leave the installation as it is."""
+
+
 def _train_january(platform: Platform, drops: Path) -> None:
     load(platform, drops / "month_000", JANUARY)
     train(platform, JANUARY)
@@ -75,6 +79,8 @@ def _score_two_months(platform: Platform, drops: Path) -> None:
     score(platform, FEBRUARY, explain=True)
 
 
+# Nothing was loaded.
+MIGRATED = State(name="migrated", prepare=_load_nothing, settings={"trees": 10})
 # January is frozen; version 1 is trained on it. Nothing is live.
 JANUARY_TRAINED = State(name="trained", prepare=_train_january, settings={"trees": 5})
 # January and February are frozen; version 1 is of January. Nothing is live.

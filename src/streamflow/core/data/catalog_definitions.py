@@ -42,7 +42,7 @@ def catalog_to_values(catalog: Catalog) -> dict[str, Any]:
     }
     # A catalog of strict CSV files without events has the same values as before these existed.
     if catalog.events:
-        values["events"] = [_describe_events(catalog, name) for name in catalog.events]
+        values["events"] = [describe_event_table(catalog, name) for name in catalog.events]
     if catalog.files:
         values["files"] = _list_declared(catalog.files)
     return values
@@ -53,7 +53,11 @@ def _describe_table(catalog: Catalog, table: str) -> dict[str, Any]:
     return {"name": table, "file": catalog.file(table), "columns": columns}
 
 
-def _describe_events(catalog: Catalog, table: str) -> dict[str, Any]:
+def describe_event_table(catalog: Catalog, table: str) -> dict[str, Any]:
+    """Return how a table of events is declared, with the name of its file also if that is left out.
+
+    Two catalogs that declare the table alike give equal values.
+    """
     events = catalog.events[table]
     return {
         "name": table,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from streamflow.core.data.catalog_definitions import describe_event_table
 from streamflow.core.training.training_set import Source
 from streamflow.errors import TemporalViolation
 from streamflow.platform import Platform
@@ -41,13 +42,19 @@ def check_events(platform: Platform, sources: Iterable[Source]) -> Iterator[Even
     """
     for source in sources:
         if source.table in platform.catalog.events:
-            recorded = platform.catalog.events[source.table]
-            installed = platform.catalog_file.catalog
-            if installed.events.get(source.table) == recorded:
+            if _is_installed(platform, source.table):
                 yield _check_revision(platform, source)
             else:
                 reason = "its aggregates are declared differently in this installation"
                 yield EventCheck(source=str(source), reason=reason)
+
+
+def _is_installed(platform: Platform, table: str) -> bool:
+    """Return whether the catalog of this installation declares the events as the recorded one."""
+    installed = platform.catalog_file.catalog
+    if table not in installed.events:
+        return False
+    return describe_event_table(installed, table) == describe_event_table(platform.catalog, table)
 
 
 def _check_revision(platform: Platform, source: Source) -> EventCheck:
