@@ -597,8 +597,8 @@ def test_a_segment_may_have_the_name_of_a_column_of_ours(scored: Platform) -> No
         rows = read_list(admin, replace(query, segments=renamed))
         add_segments(admin, run.id, source, [columns["flagged"], columns["prediction"]])
         counted = admin.execute(
-            "SELECT sum(flagged) FROM streamflow.score_segment WHERE name IN ('flagged', 'prediction')"
-            " AND score_run = %s",
+            "SELECT sum(flagged) FROM streamflow.score_segment"
+            " WHERE name IN ('flagged', 'prediction') AND score_run = %s",
             [run.id],
         ).fetchone()
     for name, new in names.items():
