@@ -151,11 +151,8 @@ def _parse_plain_block(
     separators = len(frame) * (len(header) - 1)
     if frame.width != len(header) or _count_byte(block, file_format.separator) != separators:
         return None
-    read_columns = [n for n, name in enumerate(header) if name not in file_format.ignore]
-    named_columns = [
-        frame.to_series(position).rename(header[position]) for position in read_columns
-    ]
-    return pl.DataFrame(named_columns)
+    names = {n: name for n, name in enumerate(header) if name not in file_format.ignore}
+    return pl.DataFrame([frame.to_series(n).rename(name) for n, name in names.items()])
 
 
 def _count_byte(block: bytes, character: str) -> int:

@@ -31,7 +31,7 @@ BATCH_ROWS = 5_000
 MAX_WHOLE_FLOAT = 1e15  # below it, a whole number of Excel has all its digits
 CHUNK = 1 << 20
 FORMULA = re.compile(rb"<(\w+:)?f[\s/>]")
-EMPTY_TEXT = "str"  # openpyxl's type of a cell whose formula gave an empty text
+EMPTY_TEXT = "str"  # the type of a cell whose formula gave an empty text: it has no value
 LONGEST_TAG = 64  # bytes that two chunks share, so that no formula's tag is cut
 SheetRows = Generator[tuple[int, list[str | None]], None, None]
 
@@ -215,10 +215,7 @@ def _require_limits(path: Path, number: int, row: Sequence[Any]) -> None:
 def _require_results(
     path: Path, number: int, result_cells: Sequence[Any], formula_cells: Sequence[Any]
 ) -> None:
-    """Refuse a formula without a result: an empty cell would hide a value.
-
-    A result that is an empty text is a result. Its cell has no value, but the type of a text.
-    """
+    """Refuse a formula without a result: an empty cell would hide a value."""
     for result, formula in zip(result_cells, formula_cells, strict=False):
         has_result = result.value is not None or result.data_type == EMPTY_TEXT
         if formula.data_type == "f" and not has_result:
