@@ -11,11 +11,12 @@ BIN := .venv/bin
 SITE ?= build/site
 HELM ?= $(BIN)/helm
 
-.PHONY: help setup demo test compose-test check prove bench bench-long bench-scale chart dashboards api-pages pin-images version sbom wheel docs lock clean
+.PHONY: help setup demo test compose-test compose-prove check prove bench bench-long bench-scale chart dashboards api-pages pin-images version sbom wheel docs lock clean
 help:
 	@echo "make demo    two months end to end on simulated drops"
 	@echo "make test    all tests (DATABASE_URL=postgresql://... on another PostgreSQL >= 15)"
 	@echo "make compose-test   the stack of compose.yaml, brought up, used, restarted, taken down (COMPOSE_SMOKE=script without Docker)"
+	@echo "make compose-prove   the same, and then the commands of docs/how-to/compose.md in an empty stack"
 	@echo "make check   format, lint, types, import contracts, names"
 	@echo "make prove   the long proofs: about 2 to 3 hours on 2 cores (PROOFS=tests/proofs/test_gate.py for one part)"
 	@echo "make bench   ratios against named peers: about 7 minutes on 2 cores"
@@ -71,9 +72,11 @@ test prove: export STREAMFLOW_TEST_DATABASE_URL := $(DATABASE_URL)
 test: setup $(filter $(BIN)/helm,$(HELM))
 	$(BIN)/python -m compileall -q src  # once here: with PYTHONDONTWRITEBYTECODE each process of the tests would do it
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder  # tests wait more than they compute, on 2 cores too; the long files first
-compose-test: export COMPOSE_SMOKE := $(COMPOSE_SMOKE)
-compose-test: setup
-	tests/compose/run.sh $(CURDIR)/$(BIN)/python -m pytest -c $(CURDIR)/pyproject.toml $(CURDIR)/tests/compose --exitfirst --verbose -p no:cacheprovider
+compose-test: COMPOSE_TESTS := tests/compose/test_stack.py
+compose-prove: COMPOSE_TESTS := tests/compose
+compose-test compose-prove: export COMPOSE_SMOKE := $(COMPOSE_SMOKE)
+compose-test compose-prove: setup
+	tests/compose/run.sh $(CURDIR)/$(BIN)/python -m pytest -c $(CURDIR)/pyproject.toml $(CURDIR)/$(COMPOSE_TESTS) --exitfirst --verbose -p no:cacheprovider
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Read the page docs/how-to/compose.md, command by command, in the running stack of compose.yaml.
 
-`make compose-test` runs this file after test_stack.py. The page begins with an empty stack. The
+`make compose-prove` runs this file after test_stack.py. The page begins with an empty stack. The
 ports of the page are replaced by those of this stack. docs/how-to/feast-objects.md shows how to put
 files into the image.
 """
