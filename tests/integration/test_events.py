@@ -279,6 +279,16 @@ def test_the_type_of_a_column_of_events_does_not_change(shop: Callable[..., Plat
     ]
 
 
+def test_the_key_does_not_change(shop: Callable[..., Platform]) -> None:
+    shop()
+    with pytest.raises(CatalogInvalid, match="key_header") as refused:
+        shop({'key = "user_id"': 'key = "account"'})
+    assert refused.value.facts["violations"] == [
+        f"entity.key: 'account' is no column of the stored rows of '{table}'"
+        for table in ("users", "labels", "payments")
+    ]
+
+
 def test_an_aggregate_that_was_frozen_keeps_its_meaning(shop: Callable[..., Platform]) -> None:
     shop()
     with pytest.raises(CatalogInvalid) as refused:

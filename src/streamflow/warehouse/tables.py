@@ -60,10 +60,11 @@ def plan_tables(connection: psycopg.Connection, catalog: Catalog) -> list[Planne
     """Plan the statements that create what the database misses; nothing is ever dropped.
 
     Raises:
-        CatalogInvalid: the type of a column differs from the type of its stored rows, or an
-            expression has changed.
+        CatalogInvalid: the stored rows have a different key or a different type of a column, or
+            an expression has changed.
     """
     live = live_columns(connection)
+    _refuse_changed_key(live, catalog)
     _refuse_changed_types(live, catalog)
     _refuse_changed_rows(connection, catalog)
     changes: list[PlannedChange] = []
@@ -98,6 +99,23 @@ def _plan_table(
         statement = create_history_view(table, history_columns)
         changes.append(PlannedChange(description=f"view history.{table}", statement=statement))
     return changes
+
+
+def _refuse_changed_key(live: LiveColumns, catalog: Catalog) -> None:
+    """Refuse a different key: the stored rows have none of its values."""
+    key = catalog.entity.key
+    mistakes = [
+        f"entity.key: '{key}' is no column of the stored rows of '{table}'"
+        for table in catalog.frozen_tables
+        if key not in live.get(("frozen", table), {key: ""})
+    ]
+    if mistakes:
+        raise CatalogInvalid(
+            "\n".join(mistakes),
+            violations=mistakes,
+            remedy="Name the former key, with key_header if the files call it differently, or use a"
+            " new state folder.",
+        )
 
 
 def _refuse_changed_types(live: LiveColumns, catalog: Catalog) -> None:
