@@ -51,7 +51,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, limit_s: float) -
     sender.join(limit_s)
     if answers:
         return answers[0]
-    return PostAnswer(status=None, problem=f"no answer within {limit_s:g} s")
+    return PostAnswer(status=None, problem=_describe(TimeoutError(), limit_s))
 
 
 def name_receiver(url: str) -> str:
@@ -69,7 +69,7 @@ def _send(url: str, body: bytes, headers: Mapping[str, str], limit_s: float) -> 
         with _make_opener().open(request, timeout=limit_s) as response:
             status = int(response.status)
     except (URLError, HTTPException, OSError, ValueError) as exc:
-        return PostAnswer(status=None, problem=_describe(exc))
+        return PostAnswer(status=None, problem=_describe(exc, limit_s))
     if 200 <= status < 300:
         return PostAnswer(status=status, problem="")
     return PostAnswer(status=status, problem=f"HTTP status {status}")
@@ -83,10 +83,12 @@ def _make_opener() -> OpenerDirector:
     return opener
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: Exception, limit_s: float) -> str:
     """Describe a failed request without the address, which may hold a secret."""
     reason = getattr(error, "reason", None)
     cause = reason if isinstance(reason, Exception) else error
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {limit_s:g} s"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     return type(cause).__name__
