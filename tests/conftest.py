@@ -127,6 +127,9 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     gc.disable()
     try:
         with first_alone("collection"):
+            # Feast tells Prometheus' client to count in files, which all tests of a process share.
+            # The client has decided by then.
+            import_module("prometheus_client")
             with without_typeguard():  # as the platform imports it, before a test module does
                 import_module("feast")
             return (yield)

@@ -22,6 +22,7 @@ from support.states import TWO_MONTHS, in_state
 
 from streamflow.core.data import digest_shards
 from streamflow.core.monitoring.report import to_values
+from streamflow.database import connect
 from streamflow.errors import SnapshotDamaged
 from streamflow.lake.iceberg_tables import TABLE_PROPERTIES, Lake
 from streamflow.platform import Platform, open_platform
@@ -222,3 +223,22 @@ def test_a_missing_file_is_refused(damaged: tuple[Settings, Path]) -> None:
     assert "subscriptions of 2024-01-31, revision 1" in str(refused.value)
     assert "a file is missing" in str(refused.value)
     assert str(path) in str(refused.value)
+    with open_platform(settings) as platform, pytest.raises(SnapshotDamaged) as named:
+        verify(platform, "1")
+    assert "a file is missing" in str(named.value)
+
+
+def test_the_rows_that_postgresql_still_has_are_checked_too(lake: Settings, remote: str) -> None:
+    """The newest drop lies in both, and SQL adds up the segments of a score from its copy."""
+    settings = lake.with_values({"engine": "spark", "spark_remote": remote})
+    change = (
+        "SET session_replication_role = replica; UPDATE frozen.subscriptions"
+        " SET paperless_billing = NOT paperless_billing WHERE as_of = '2024-02-29'"
+    )
+    with open_platform(settings) as platform, connect(platform.login, autocommit=True) as admin:
+        admin.execute(change)
+        try:
+            with pytest.raises(SnapshotDamaged, match="paperless_billing"):
+                score_step.score(platform, FEBRUARY, version=1)
+        finally:
+            admin.execute(change)

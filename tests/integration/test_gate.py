@@ -184,7 +184,7 @@ def test_a_first_version_that_is_worth_nothing_is_refused_and_that_it_flags_nobo
     gates = {gate.name: gate for gate in examination.gates}
     assert not gates["base rate"].passed
     assert "is not below" in gates["base rate"].evidence
-    assert "no better than saying" in gates["base rate"].evidence
+    assert "no better than predicting" in gates["base rate"].evidence
     assert any("a lower offer_cost would change it" in remark for remark in examination.remarks)
     scored = score(loaded, JANUARY, version=trained.version)
     assert (scored.run.threshold, scored.run.flagged) == (None, 0)

@@ -11,6 +11,7 @@ import polars as pl
 import psycopg
 import pytest
 from conftest import Cluster
+from psycopg.types.json import Jsonb
 from support.chain import FEBRUARY, JANUARY, copy_drop, database_digest, load
 from support.states import SCORED, in_state
 
@@ -25,7 +26,7 @@ from streamflow.steps.training.training_set import training_set
 from streamflow.steps.upkeep.prune import PruneReceipt, prune
 from streamflow.steps.versions.rebuild_verdict import IDENTICAL
 from streamflow.steps.versions.reproduce import reproduce
-from streamflow.warehouse import frozen
+from streamflow.warehouse import frozen, retention
 
 
 def corrected(drop: Path, to: Path, skips: int) -> Path:
@@ -250,6 +251,14 @@ def test_the_newest_list_keeps_its_segments_until_its_drop_is_scored_again(
         scored_list = list_at_risk(platform, chosen)
         assert scored_list.users
         load(platform, correction, FEBRUARY)
+        # A run that is deleted together with the revisions does not count as the newest one.
+        with platform.connection.transaction(force_rollback=True):
+            ((number,),) = platform.connection.execute(
+                "INSERT INTO streamflow.score_run SELECT (jsonb_populate_record(r, %s)).*"
+                " FROM streamflow.score_run r ORDER BY id DESC LIMIT 1 RETURNING id",
+                [Jsonb({"id": 99, "as_of": "2024-03-31", "evidence_digest": "of March"})],
+            ).fetchall()
+            assert retention.superseded_revisions(platform.connection, [], [number]) == []
         assert places(prune(platform)) == []
         assert list_at_risk(platform, chosen).users == scored_list.users
         assert score(platform, FEBRUARY, explain=True).new

@@ -22,7 +22,7 @@ def refusing_changes(paths: Iterable[Path]) -> Iterator[None]:
     states = {path: _read_state(path) for path in paths}
     try:
         yield
-    except OSError:
+    except Exception:  # of a half-written file, a reader can say anything
         _require_states(states)
         raise
     _require_states(states)

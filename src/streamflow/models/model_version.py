@@ -46,6 +46,8 @@ def create_model_version(
             the versions.
     """
     number = int(mlflow_version.version)
+    # MLflow declares the second one as optional.
+    changed_ms = mlflow_version.last_updated_timestamp or mlflow_version.creation_timestamp
     aliases = [alias for alias, version in version_by_alias.items() if version == number]
     return ModelVersion(
         version=number,
@@ -56,6 +58,6 @@ def create_model_version(
         metrics=translate_old_metrics(without_system_metrics(metrics)),
         as_of=mlflow_version.tags.get("as_of", ""),
         tags=dict(mlflow_version.tags),
-        changed=datetime.fromtimestamp(mlflow_version.last_updated_timestamp / 1000, UTC),
+        changed=datetime.fromtimestamp(changed_ms / 1000, UTC),
         files_location=getattr(mlflow_version, "files_location", None),
     )

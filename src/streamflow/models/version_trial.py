@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -166,7 +167,12 @@ def _read_input(lines: SimpleQueue[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
+    try:
+        code = main()
+    except Exception:  # noqa: BLE001  # Python would end by a signal: the thread holds a lock
+        traceback.print_exc()
+        code = 1
     sys.stdout.flush()
+    sys.stderr.flush()
     # The thread still reads standard input, and Python would wait for its lock.
     os._exit(code)

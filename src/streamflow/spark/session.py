@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from streamflow.errors import EngineFailed, EngineUnavailable
+from streamflow.errors import EngineFailed, EngineUnavailable, LakeUnavailable, SnapshotDamaged
 from streamflow.packages import missing_packages
 
 if TYPE_CHECKING:
@@ -167,6 +167,7 @@ def translate_errors(address: str, *, opening: bool = False) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except PySparkException as error:
+        _raise_error_of_worker(str(error))
         reason = _shorten(str(error))
         if opening:
             raise EngineUnavailable(
@@ -178,6 +179,14 @@ def translate_errors(address: str, *, opening: bool = False) -> Iterator[None]:
                 state="What was not committed is rolled back.",
             ) from error
         raise EngineFailed(f"the server at {address} failed: {reason}") from error
+
+
+def _raise_error_of_worker(text: str) -> None:
+    """Raise the error of ours that a worker has raised, if the message of the server has one."""
+    for kind in (SnapshotDamaged, LakeUnavailable):
+        marker = f".{kind.__name__}: "
+        if marker in text:
+            raise kind(text.rpartition(marker)[2].splitlines()[0], state="")
 
 
 def _shorten(text: str) -> str:

@@ -28,7 +28,8 @@ WHERE EXISTS (SELECT FROM streamflow.revision n
                   WHERE s.as_of = r.as_of AND s.known_at >= r.known_at
                     AND NOT s.id = ANY(%(gone_scores)s)
                     AND NOT EXISTS (SELECT FROM streamflow.score_run l
-                                    WHERE l.model = s.model AND l.as_of > s.as_of)
+                                    WHERE l.model = s.model AND l.as_of > s.as_of
+                                      AND NOT l.id = ANY(%(gone_scores)s))
                     AND NOT EXISTS (SELECT FROM streamflow.revision n
                                     WHERE (n.table_name, n.as_of) = (r.table_name, r.as_of)
                                       AND n.revision > r.revision AND n.known_at <= s.known_at))

@@ -60,6 +60,10 @@ class HttpProtocol(ClientTimeoutProtocol):
         """Let the head and the body of each answer be sent together."""
         super().connection_made(cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
 
+    def eof_received(self) -> None:
+        """Send what is held: the client sends no more, and after this the transport closes."""
+        cast("JoinedWrites", self.transport).flush()
+
     def data_received(self, data: bytes) -> None:
         """Give the data to the parser in pieces, and stop at the limits."""
         self._unset_keepalive_if_required()

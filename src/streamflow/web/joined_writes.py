@@ -30,18 +30,19 @@ class JoinedWrites:
     def write(self, data: bytes) -> None:
         """Hold the data until the other callbacks of this pass have run."""
         if not self._held:
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.flush)
         self._held.append(data)
         self._held_bytes += len(data)
         if self._held_bytes > MAX_HELD_BYTES:
-            self._send()
+            self.flush()
 
     def close(self) -> None:
         """Send what is held, and close the connection."""
-        self._send()
+        self.flush()
         self._transport.close()
 
-    def _send(self) -> None:
+    def flush(self) -> None:
+        """Send what is held."""
         if self._held and not self._transport.is_closing():
             self._transport.write(b"".join(self._held))
         self._held.clear()

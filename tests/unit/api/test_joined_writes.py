@@ -106,3 +106,22 @@ def test_the_beginning_of_a_stream_arrives_before_its_end_is_known() -> None:
         return received
 
     assert b"5\r\nfirst\r\n" in served(stream, read)
+
+
+def test_a_client_that_sends_no_more_gets_its_answer() -> None:
+    """Such a client, for example `nc -N`, closes its sending side after the request."""
+
+    async def answer(_: Scope, __: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"6")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"answer"})
+
+    async def read(client: socket.socket) -> bytes:
+        client.shutdown(socket.SHUT_WR)
+        loop, received = asyncio.get_running_loop(), b""
+        while part := await loop.sock_recv(client, 4096):
+            received += part
+        return received
+
+    for _ in range(20):
+        assert served(answer, read).endswith(b"answer")

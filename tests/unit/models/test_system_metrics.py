@@ -60,7 +60,12 @@ def test_a_long_training_is_sampled_less_often() -> None:
 
 def test_the_metrics_of_a_version_are_those_of_its_model() -> None:
     version = SimpleNamespace(
-        version="1", run_id="r", current_stage="None", creation_timestamp=0, tags={}
+        version="1",
+        run_id="r",
+        current_stage="None",
+        creation_timestamp=0,
+        last_updated_timestamp=None,
+        tags={},
     )
     metrics = {"auc": 0.8, "system/cpu_utilization_percentage": 12.0}
     assert create_model_version(version, metrics, {}).metrics == {"auc": 0.8}

@@ -167,3 +167,16 @@ def test_arrays_that_answer_otherwise_than_scikit_learn_are_refused(
     load_agreeing(folder, digests, version_name=NAME, as_arrays=True)
     with pytest.raises(ArtifactUntrusted, match="from scikit-learn's answers"):
         load_agreeing(folder, digests, version_name=NAME, as_arrays=True, by_objects=True)
+
+
+def test_a_trial_whose_libraries_are_broken_says_so(
+    version: tuple[Path, Mapping[VersionFile, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """It is not the version that ended the process."""
+    (tmp_path / "pandas.py").write_text('raise ImportError("broken")')
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    folder, digests = version
+    with pytest.raises(ArtifactUntrusted, match=r"exit code 1[\s\S]*broken"):
+        TrialProcess().try_version(folder, digests, version_name=NAME)

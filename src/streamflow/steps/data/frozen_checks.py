@@ -126,13 +126,14 @@ def find_damages(
 ) -> list[str]:
     """Describe each revision whose rows are not the recorded ones, without reporting progress.
 
-    With an engine, its workers compute the digests of the revisions that lie in the lake.
+    With an engine, its workers compute the digests of the revisions that lie in the lake. Rows of
+    such a revision that PostgreSQL has, too, are checked as well: SQL reads them.
     """
+    listed = list(revisions)
     in_lake = lake_revisions.revisions_in_lake(platform.connection) if engine else {}
-    here: list[Revision] = []
-    by_workers: list[Revision] = []
-    for revision in revisions:
-        (by_workers if revision.revision_key in in_lake else here).append(revision)
+    unloaded = lake_revisions.unloaded_revisions(platform.connection) if engine else {}
+    by_workers = [revision for revision in listed if revision.revision_key in in_lake]
+    here = [revision for revision in listed if not engine or revision.revision_key not in unloaded]
     damages = _describe_damages(platform, here, platform.catalog.entity.key, None)
     if engine and by_workers:
         damages += _find_damages_in_lake(platform, engine, by_workers, in_lake)
@@ -159,9 +160,9 @@ def _find_damages_in_lake(
         if isinstance(result, str):
             description = f"{describe_revision(*revision.revision_key)}: {result}"
         else:
-            difference = describe_digest_difference(revision, result, recorded)
-            files = ", ".join(list_files(platform, stored))
-            description = difference and f"{difference}; they lie in {files}"
+            description = describe_digest_difference(revision, result, recorded)
+            if description:
+                description += f"; they lie in {', '.join(list_files(platform, stored))}"
         descriptions.append(_describe_again(platform, revision, key, description))
     return [description for description in descriptions if description]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from streamflow.core.data.rejects import Reject, find_rejected_keys
+from streamflow.core.data.rejects import find_rejected_keys
 from streamflow.errors import DropConflict
 from streamflow.files.file_changes import refusing_changes
 from streamflow.files.spool import Spool
@@ -29,7 +29,7 @@ from streamflow.steps.data.remote_drop import local_folder
 from streamflow.steps.data.violations import make_violation_error
 from streamflow.steps.observed import observed
 from streamflow.warehouse import drops, erasures
-from streamflow.warehouse.drops import DeliveredFile
+from streamflow.warehouse.drops import DeliveredFile, RejectedRow
 
 SORTED_ROWS = 1_000_000  # rows that are sorted in memory at a time
 SENT_ROWS = 50_000  # rows that are sent to PostgreSQL at a time
@@ -107,10 +107,11 @@ def _ingest(
                 closing=closing,
                 notify=platform.notify,
             )
-        row_rejects = find_rejects(platform, folder, drop) if reject_rows else []
-        if drop.violations and not row_rejects:
-            raise make_violation_error(folder, catalog, drop.violations)
-        return _load(platform, folder, as_of, files, drop, row_rejects)
+            row_rejects = find_rejects(platform, folder, drop) if reject_rows else []
+            if drop.violations and not row_rejects:
+                raise make_violation_error(folder, catalog, drop.violations)
+            rejected_rows = describe_rejects(folder, catalog, row_rejects)
+        return _load(platform, folder, as_of, files, drop, rejected_rows)
 
 
 def _unchanged_receipt(
@@ -159,7 +160,7 @@ def _load(
     as_of: datetime,
     files: Files,
     drop: CheckedDrop,
-    row_rejects: Sequence[Reject],
+    rejected_rows: Sequence[RejectedRow],
 ) -> IngestReceipt:
     """Write the checked rows, without those of rejected and of forgotten keys.
 
@@ -180,15 +181,12 @@ def _load(
             table: _rows_to_load(spool, excluded_keys, key, progress)
             for table, spool in drop.spools.items()
         }
-        kept_rejects = [reject for reject in row_rejects if reject.key not in forgotten_keys]
-        rejected_rows = leave_forgotten_out(
-            platform, describe_rejects(folder, catalog, kept_rejects), as_of
-        )
-        drops.replace_drop(transaction, as_of, frames, loaded_files, rejected_rows)
+        kept_rows = leave_forgotten_out(platform, rejected_rows, as_of)
+        drops.replace_drop(transaction, as_of, frames, loaded_files, kept_rows)
     return IngestReceipt(
         as_of=as_of.date(),
         files=tuple(loaded_files.values()),
-        rejected=len(rejected_rows),
+        rejected=len(kept_rows),
         changed=True,
         erased=len(forgotten_keys),
         warnings=drop.warnings,

@@ -17,7 +17,7 @@ from streamflow.core.training.certificate import (
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.core.training.violations import CellViolation
 from streamflow.core.versions.passport import Passport
-from streamflow.errors import SnapshotDamaged, TrainingImpossible
+from streamflow.errors import EngineFailed, SnapshotDamaged, TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.receipt import Receipt
 from streamflow.steps.data.engine import open_step_engine
@@ -126,7 +126,7 @@ def _rebuild(platform: Platform, passport: Passport, damages: tuple[str, ...]) -
     """Make the training set again; if damaged rows make that impossible, the error names them."""
     try:
         return rebuild_training_set(platform, passport)
-    except TrainingImpossible as exc:
+    except (TrainingImpossible, SnapshotDamaged, EngineFailed) as exc:
         if not damages:
             raise
         raise SnapshotDamaged(
