@@ -9,7 +9,7 @@ import re
 import socket
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -101,9 +101,7 @@ class SparkEngine:
 
     def close(self) -> None:
         """End the session. A server that is gone has ended it already."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._session.stop()
+        _end_session(self._session)
 
 
 def open_engine(remote: str) -> SparkEngine:
@@ -126,10 +124,13 @@ def open_engine(remote: str) -> SparkEngine:
     except ModuleNotFoundError as error:
         raise missing_packages("the package pyspark", "spark") from error
     _require_listening(host, port)
-    with translate_errors(address, opening=True):
+    with translate_errors(address, opening=True), ExitStack() as closing:
         session = SparkSession.builder.remote(remote).create()
+        # MLflow would ask the session of this process, also if its server never answered.
+        closing.callback(_end_session, session)
         session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES)])
         version = session.version
+        closing.pop_all()
     engine = SparkEngine(session, address, version)
     if version.partition(".")[0] != MAJOR_VERSION:
         engine.close()
@@ -139,6 +140,12 @@ def open_engine(remote: str) -> SparkEngine:
             remedy=f"Name a server of Spark {MAJOR_VERSION}, or set engine = local.",
         )
     return engine
+
+
+def _end_session(session: SparkSession) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        session.stop()
 
 
 def _require_listening(host: str, port: int) -> None:

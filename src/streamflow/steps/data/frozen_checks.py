@@ -126,14 +126,14 @@ def find_damages(
 ) -> list[str]:
     """Describe each revision whose rows are not the recorded ones, without reporting progress.
 
-    With an engine, its workers compute the digests of the revisions that lie in the lake. Rows of
-    such a revision that PostgreSQL has, too, are checked as well: SQL reads them.
+    With an engine, its workers compute the digests of the revisions that lie in the lake. What SQL
+    reads of such a revision is its copy in PostgreSQL, which `require_intact` checks.
     """
-    listed = list(revisions)
     in_lake = lake_revisions.revisions_in_lake(platform.connection) if engine else {}
-    unloaded = lake_revisions.unloaded_revisions(platform.connection) if engine else {}
-    by_workers = [revision for revision in listed if revision.revision_key in in_lake]
-    here = [revision for revision in listed if not engine or revision.revision_key not in unloaded]
+    here: list[Revision] = []
+    by_workers: list[Revision] = []
+    for revision in revisions:
+        (by_workers if revision.revision_key in in_lake else here).append(revision)
     damages = _describe_damages(platform, here, platform.catalog.entity.key, None)
     if engine and by_workers:
         damages += _find_damages_in_lake(platform, engine, by_workers, in_lake)

@@ -7,6 +7,7 @@ from itertools import groupby
 from streamflow.core.serving.segments import list_segment_columns
 from streamflow.database.known_at import current_known_at
 from streamflow.platform import Platform
+from streamflow.steps.data.frozen_checks import require_intact
 from streamflow.steps.data.loaded_rows import load
 from streamflow.steps.serving.score_task import ScoreTask
 from streamflow.warehouse import frozen, score_summaries
@@ -52,7 +53,7 @@ def _add_segments(platform: Platform, run: ScoreRun) -> None:
         return
     platform.notify("adding up the scores of each segment")
     newest = frozen.revisions(platform.connection, known_at=run.known_at, last=run.as_of)
-    revisions = {rev.table: rev.revision for rev in newest if rev.as_of == run.as_of}
+    revisions = {rev.table: rev for rev in newest if rev.as_of == run.as_of}
     columns.sort(key=lambda column: column.table)
     for table, table_columns in groupby(columns, key=lambda column: column.table):
         if table not in revisions:
@@ -61,9 +62,12 @@ def _add_segments(platform: Platform, run: ScoreRun) -> None:
             table=table,
             key=platform.catalog.entity.key,
             as_of=run.as_of,
-            revision=revisions[table],
+            revision=revisions[table].revision,
         )
-        load(platform, [(table, run.as_of, revisions[table])])
+        load(platform, [revisions[table].revision_key])
+        if platform.settings.engine != "local":
+            # The workers have read the lake, and not the copy that PostgreSQL has.
+            require_intact(platform, [revisions[table]], state="The scores are stored.")
         score_summaries.add_segments(platform.connection, run.id, source, list(table_columns))
 
 
