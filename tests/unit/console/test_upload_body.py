@@ -43,10 +43,10 @@ def messages(*values: dict[str, Any]) -> Receive:
     return receive
 
 
-def read(receive: Receive) -> Pieces:
+def read(receive: Receive, *, piece_limit: float = 0.05, upload_limit: float = 0.12) -> Pieces:
     reader: Any = Pieces()
     settings = SimpleNamespace(
-        api_client_limit=0.05, console_upload_limit=0.12, console_max_upload=12
+        api_client_limit=piece_limit, console_upload_limit=upload_limit, console_max_upload=12
     )
     state: Any = SimpleNamespace(platform=SimpleNamespace(settings=settings))
     request = Request({"type": "http", "method": "POST", "headers": []}, receive)
@@ -60,22 +60,26 @@ def test_a_body_is_read_to_its_end() -> None:
     assert reader.is_finished
 
 
-@pytest.mark.parametrize(("pieces", "is_read"), [(2, True), (9, False)])
-def test_an_upload_may_be_slow_but_not_for_ever(pieces: int, *, is_read: bool) -> None:
-    """Each piece comes in time; all of them need longer than one of them may."""
+def slow_messages(pieces: int, pause_s: float) -> Receive:
+    """Give so many pieces of one byte, each after a pause."""
     waiting = [{**PIECE, "body": b"1"} for _ in range(pieces - 1)]
     waiting.append({**PIECE, "body": b"1", "more_body": False})
 
     async def receive() -> dict[str, Any]:
-        await asyncio.sleep(0.035)
+        await asyncio.sleep(pause_s)
         return waiting.pop(0)
 
-    if is_read:
-        assert read(receive).is_finished
-        return
+    return receive
+
+
+def test_an_upload_may_be_slow() -> None:
+    """Each piece comes in time, also on a busy machine; both need longer than one of them may."""
+    assert read(slow_messages(2, 0.6), piece_limit=1.0, upload_limit=60.0).is_finished
+
+
+def test_an_upload_does_not_last_for_ever() -> None:
     with pytest.raises(TimeoutError):
-        read(receive)
-    assert waiting
+        read(slow_messages(9, 0.035), piece_limit=60.0, upload_limit=0.12)
 
 
 @pytest.mark.parametrize(
