@@ -59,7 +59,7 @@ def copy_versions(platform: Platform, last: int) -> None:
         _copy(connection, "streamflow", "passport", passport, "version = 1", last)
         source = f"run_id = '{run_id}'"
         _copy(connection, "streamflow", "passport_source", run, source, last)
-        entry = {"seq": "(SELECT max(seq) FROM streamflow.ledger) + i", "to_version": "i"}
+        entry = {"seq": "(SELECT max(seq) FROM streamflow.ledger) + i - 1", "to_version": "i"}
         newest = "seq = (SELECT max(seq) FROM streamflow.ledger WHERE to_version = 1)"
         _copy(connection, "streamflow", "ledger", entry, newest, last)
         connection.execute(SIGNED_STATEMENTS.format(first=2, last=last).encode())
