@@ -126,8 +126,8 @@ def find_damages(
 ) -> list[str]:
     """Describe each revision whose rows are not the recorded ones, without reporting progress.
 
-    With an engine, its workers compute the digests of the revisions that lie in the lake. What SQL
-    reads of such a revision is its copy in PostgreSQL, which `require_intact` checks.
+    With an engine, its workers compute the digests of the revisions that lie in the lake. A copy
+    that PostgreSQL has of such a revision is not checked: whoever reads it by SQL does that.
     """
     in_lake = lake_revisions.revisions_in_lake(platform.connection) if engine else {}
     here: list[Revision] = []
