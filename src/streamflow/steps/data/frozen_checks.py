@@ -84,6 +84,20 @@ def require_intact(platform: Platform, revisions: Iterable[HasDigest], *, state:
         pass
 
 
+def load_intact(platform: Platform, revisions: Sequence[HasDigest], *, state: str = "") -> None:
+    """Let PostgreSQL have the rows of revisions, for SQL that decides something by them.
+
+    With an engine, its workers have checked the rows in the lake, and nobody the copy that
+    PostgreSQL has of the newest drop. So it is checked here.
+
+    Raises:
+        SnapshotDamaged, SnapshotMissing: see `held_against_digests`.
+    """
+    load(platform, [revision.revision_key for revision in revisions])
+    if platform.settings.engine != "local":
+        require_intact(platform, revisions, state=state)
+
+
 def _look_up(platform: Platform, revisions: Sequence[HasDigest], state: str) -> list[Revision]:
     require_unchanged(platform, revisions, state=state)
     stored = frozen.revisions_by_key(platform.connection)

@@ -7,7 +7,7 @@ from itertools import groupby
 from streamflow.core.serving.segments import list_segment_columns
 from streamflow.database.known_at import current_known_at
 from streamflow.platform import Platform
-from streamflow.steps.data.frozen_checks import require_intact
+from streamflow.steps.data.frozen_checks import load_intact
 from streamflow.steps.data.loaded_rows import load
 from streamflow.steps.serving.score_task import ScoreTask
 from streamflow.warehouse import frozen, score_summaries
@@ -64,10 +64,7 @@ def _add_segments(platform: Platform, run: ScoreRun) -> None:
             as_of=run.as_of,
             revision=revisions[table].revision,
         )
-        load(platform, [revisions[table].revision_key])
-        if platform.settings.engine != "local":
-            # The workers have read the lake, and not the copy that PostgreSQL has.
-            require_intact(platform, [revisions[table]], state="The scores are stored.")
+        load_intact(platform, [revisions[table]], state="The scores are stored.")
         score_summaries.add_segments(platform.connection, run.id, source, list(table_columns))
 
 

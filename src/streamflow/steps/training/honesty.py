@@ -16,6 +16,7 @@ from streamflow.core.training.honesty import HonestyFinding, HonestyReport, chec
 from streamflow.core.training.leak_warnings import find_leak_warnings
 from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.platform import Platform
+from streamflow.steps.data.frozen_checks import load_intact
 from streamflow.steps.data.loaded_rows import load
 from streamflow.steps.training.previous_drops import (
     PreviousDrops,
@@ -113,7 +114,8 @@ def _check_late_revisions(platform: Platform, rows: TrainingSet) -> Iterator[Hon
         if not is_frozen:
             yield _note_unchecked(source, "the revision known before was pruned")
             continue
-        load(platform, [source.revision_key, (source.table, source.as_of, former_number)])
+        load_intact(platform, [source])
+        load(platform, [(source.table, source.as_of, former_number)])
         changed = late_data.changed_columns(
             platform.address,
             source,

@@ -18,6 +18,7 @@ from streamflow.core.training.training_set import TrainingSet
 from streamflow.errors import TrainingImpossible
 from streamflow.platform import Platform
 from streamflow.settings import Settings
+from streamflow.steps.data.frozen_checks import load_intact
 from streamflow.steps.data.loaded_rows import read_provenance
 from streamflow.steps.training.feature_reading import read_features
 from streamflow.steps.training.training_set import assemble, select_revisions
@@ -91,6 +92,7 @@ def compare_counters(
         revision = previous_drops.revisions.get((table, rows.as_of))
         if not counters or former_revision is None or revision is None:
             continue
+        load_intact(platform, [former_revision, revision])
         former_values = _read_columns(platform, former_revision, counters, keys)
         values = _read_columns(platform, revision, counters, keys)
         pairs = former_values.join(values, on=rows.key, suffix=" now")
