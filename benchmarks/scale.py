@@ -4,7 +4,8 @@ Usage: python benchmarks/scale.py [--users 10000 …] [--months 2 6 …] [--data
            [--one-process] [--svg FILE]
 
 Each step is a process of its own, and works on all months: what is run once for each month
-(ingest, snapshot, materialize) is added up. A line has
+(ingest, snapshot, materialize) is added up. For each number of users there is one installation: the
+months of the next line are added to those of the line before. A line has
 
 seconds       of the whole processes, from their start to their end
 CPU s         processor seconds of the processes, and of PostgreSQL for them
@@ -19,23 +20,26 @@ the most users. Both need two sizes. They are reliable only where the work is lo
 
 The cost model is fitted over all sizes. --data-only leaves out the steps that need a trained
 version, which take the most time. --one-process runs every command in this process: faster, and
-the memory of a line is then the most of all lines until there. --svg writes the curve of
-docs/scaling.md.
+the memory of a line is then the most of all lines until there. --keep FOLDER keeps the
+installation of each number of users in FOLDER/USERS/home, for further commands. --svg writes the
+curve of docs/scaling.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import io
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from calendar import monthrange
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -60,7 +64,7 @@ OTHER_CONNECTIONS = (
     " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
 REAPING_S = 0.2  # the server adds up the time of a connection shortly after its end
-WARM_UP = Size(users=500, months=1)
+WARM_UP_USERS = 500
 #: Runs a command, and returns its cost: (clock of the server, *arguments, may_say_no=False).
 RunStep = Callable[..., Cost]
 
@@ -79,17 +83,20 @@ def main() -> int:
     parser.add_argument("--months", type=int, nargs="+", default=[2, 6])
     parser.add_argument("--data-only", action="store_true")
     parser.add_argument("--one-process", action="store_true")
+    parser.add_argument("--keep", type=Path, help="keep the installations in this folder")
     parser.add_argument("--svg", type=Path)
     arguments = parser.parse_args()
     run = _run_here if arguments.one_process else _run
     if arguments.one_process:  # the first run of a command imports its libraries
-        _measure(WARM_UP, run, is_data_only=arguments.data_only)
+        with _installation(None) as folder:
+            list(_run_steps(WARM_UP_USERS, [1], folder, run, arguments.data_only))
     measured: dict[Size, Measured] = {}
     for users in sorted(arguments.users):
-        for months in sorted(arguments.months):
-            size = Size(users, months)
-            measured[size] = _measure(size, run, is_data_only=arguments.data_only)
-            print_costs(size, measured[size].costs)
+        with _installation(arguments.keep and arguments.keep / str(users)) as folder:
+            months = sorted(arguments.months)
+            for size, of_size in _run_steps(users, months, folder, run, arguments.data_only):
+                measured[size] = of_size
+                print_costs(size, of_size.costs)
     work = {size: work_of(of_size.costs) for size, of_size in measured.items()}
     memory = {
         size: {name: cost.gigabytes for name, cost in of_size.costs.items()}
@@ -103,23 +110,31 @@ def main() -> int:
     return 0
 
 
-def _measure(size: Size, run: RunStep, *, is_data_only: bool) -> Measured:
+@contextmanager
+def _installation(kept: Path | None) -> Iterator[Path]:
+    """Use an installation in a folder: in `kept`, or in a temporary one that is then removed."""
+    if kept:
+        kept.mkdir(parents=True)
+        os.environ["STREAMFLOW_HOME"] = str(kept.absolute() / "home")
+        yield kept
+        return
     with tempfile.TemporaryDirectory() as folder:
         os.environ["STREAMFLOW_HOME"] = str(Path(folder, "home"))
         try:
-            return _run_steps(size, Path(folder), run, is_data_only)
+            yield Path(folder)
         finally:
             from streamflow.database.embedded import remove_server
 
             remove_server(Path(folder, "home"))
 
 
-def _run_steps(size: Size, folder: Path, run_step: RunStep, is_data_only: bool) -> Measured:
+def _run_steps(
+    users: int, months: list[int], folder: Path, run_step: RunStep, is_data_only: bool
+) -> Iterator[tuple[Size, Measured]]:
     from streamflow.platform import open_platform
     from streamflow.settings import load_settings
 
-    drops = folder / "drops"
-    of_size = ("--users", str(size.users), "--months", str(size.months), "--seed", str(SEED))
+    drops, copy = folder / "drops", folder / "all.backup"
     with open_platform(load_settings(), must_be_migrated=False) as platform:  # keeps the server up
         run_step(lambda: 0.0, "migrate")
         server_seconds = _make_server_clock(platform)
@@ -127,27 +142,43 @@ def _run_steps(size: Size, folder: Path, run_step: RunStep, is_data_only: bool) 
         def run(*arguments: str, may_say_no: bool = False) -> Cost:
             return run_step(server_seconds, *arguments, may_say_no=may_say_no)
 
-        costs = {"simulate": run("simulate", str(drops), *of_size)}
-        costs["start"] = run("snapshots")
-        for number, day in enumerate(_days(size.months)):
-            folder_of_month = str(drops / f"month_{number:03d}")
-            for name, arguments in {
-                "ingest": (folder_of_month, "--as-of", day),
-                "snapshot": ("--as-of", day),
-                "materialize": (),
-            }.items():
-                costs[name] = costs.get(name, NO_COST) + run(name, *arguments)
-        all_months = ("--as-of", day, "--months", str(size.months))
-        costs["training-set"] = run("training-set", *all_months)
-        if not is_data_only:
-            costs["train"] = run("train", *all_months)
-            costs["verify"] = run("verify", "1")
-            costs["reproduce"] = run("reproduce", "1")
-            run("promote", "1", "--force", "--why", "the benchmark")
-            costs["score"] = run("score", "--as-of", day)
-            costs["monitor"] = run("monitor", "--as-of", day, may_say_no=True)
-        costs["backup"] = run("backup", str(folder / "all.backup"))
-        return Measured(costs, _read_database_bytes(platform))
+        of_months: dict[str, Cost] = {}  # of the steps that are run once for each month
+        version = count(1)
+        days: list[str] = []
+        for size in (Size(users, number) for number in months):
+            shutil.rmtree(drops, ignore_errors=True)
+            options = ("--users", str(users), "--months", str(size.months), "--seed", str(SEED))
+            costs = {"simulate": run("simulate", str(drops), *options), "start": run("snapshots")}
+            for number, day in list(enumerate(_days(size.months)))[len(days) :]:
+                for name, arguments in {
+                    "ingest": (str(drops / f"month_{number:03d}"), "--as-of", day),
+                    "snapshot": ("--as-of", day),
+                    "materialize": (),
+                }.items():
+                    of_months[name] = of_months.get(name, NO_COST) + run(name, *arguments)
+                days.append(day)
+            costs |= of_months
+            all_months = ("--as-of", days[-1], "--months", str(size.months))
+            costs["training-set"] = run("training-set", *all_months)
+            if not is_data_only:
+                costs |= _run_model_steps(run, str(next(version)), all_months)
+            costs["backup"] = run("backup", str(copy))
+            copy.unlink()
+            yield size, Measured(costs, _read_database_bytes(platform))
+
+
+def _run_model_steps(
+    run: Callable[..., Cost], version: str, all_months: tuple[str, ...]
+) -> dict[str, Cost]:
+    """Train a version on all months, check it, and work with it on the newest one."""
+    newest = all_months[:2]
+    costs = {name: run(name, *arguments) for name, arguments in {
+        "train": all_months, "verify": (version,), "reproduce": (version,)
+    }.items()}  # fmt: skip
+    run("promote", version, "--force", "--why", "the benchmark")
+    costs["score"] = run("score", *newest)
+    costs["monitor"] = run("monitor", *newest, may_say_no=True)
+    return costs
 
 
 def _read_database_bytes(platform: Platform) -> int:
@@ -206,7 +237,7 @@ def _run_here(
 
     begin, server_begin = time.perf_counter(), server_seconds()
     processor_begin = time.process_time()
-    with contextlib.redirect_stdout(io.StringIO()):
+    with redirect_stdout(io.StringIO()):
         code = app(["--quiet", *arguments], standalone_mode=False)
     assert not code or (may_say_no and code == 1), arguments
     return Cost(
