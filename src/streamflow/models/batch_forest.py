@@ -9,7 +9,6 @@ is divided into parts (`forest_parts.py`), and a row takes a sixth.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -27,6 +26,7 @@ from streamflow.models.forest_parts import (
 from streamflow.models.forest_votes import Votes
 from streamflow.models.model_kind import Floats
 from streamflow.models.portable.forest import ROWS_PER_BATCH, Forest
+from streamflow.models.processors import count_processors
 
 RowNumbers = NDArray[np.intp]
 
@@ -98,7 +98,7 @@ class VoteParts:
             part_rows = np.flatnonzero(part_of_row == number)
             starts = range(0, len(part_rows), ROWS_PER_COUNT)
             tasks.extend((votes, part_rows[i : i + ROWS_PER_COUNT]) for i in starts)
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(count_processors()) as pool:
             shares = pool.map(lambda task: task[0].compute(rows[task[1]]), tasks)
             for (_, task_rows), share in zip(tasks, shares, strict=True):
                 answers[task_rows] = share
@@ -116,7 +116,7 @@ def _share_out(compute: Callable[[Floats], Floats], rows: Floats, most_rows: int
     """Compute the answers of rows in one thread per processor: NumPy frees Python's lock."""
     if not len(rows):
         return np.empty(0)
-    threads = len(os.sched_getaffinity(0))
+    threads = count_processors()
     # Every thread gets the same number of batches.
     rounds = -(-len(rows) // (threads * most_rows))
     batches = np.array_split(rows, rounds * threads)

@@ -16,7 +16,6 @@ Many rows are computed in a different way, which takes a small part of the time:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,6 +26,7 @@ import numpy as np
 from streamflow.models.model_kind import Contributions, Floats, Tree
 from streamflow.models.pattern_shap import MIN_ROWS, PatternShap
 from streamflow.models.pattern_tables import max_path_columns, quadrature
+from streamflow.models.processors import count_processors
 from streamflow.models.tree_paths import TreePaths, build_paths
 
 #: `map`, or that of a pool of threads.
@@ -59,7 +59,7 @@ class TreeShap:
         """
         columns = np.zeros((len(matrix), self._width))
         margin = np.zeros(len(matrix))
-        threads = 1 if len(matrix) < MIN_THREADED_ROWS else _count_processors()
+        threads = 1 if len(matrix) < MIN_THREADED_ROWS else count_processors()
         with ThreadPoolExecutor(threads) as pool:
             run: Run = pool.map if threads > 1 else map
             groups = self._groups
@@ -96,11 +96,6 @@ class _Group(NamedTuple):
 
     trees: list[Tree]
     paths: TreePaths
-
-
-def _count_processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _group_trees(trees: Iterable[Tree]) -> Iterator[list[Tree]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ ComputeRows = Callable[[pl.DataFrame], pl.DataFrame]
 MAX_FUNCTION_BYTES = 100_000_000
 # Called on a worker with a number; returns the rows that it makes for it.
 MakeRows = Callable[[int], Iterable[pa.RecordBatch]]
+
 SQL_TYPES = {
     pa.int32(): "int",
     pa.int64(): "bigint",
@@ -33,11 +35,21 @@ SQL_TYPES = {
 }
 
 
+@dataclass(frozen=True)
+class Tasks:
+    """How rows are divided: into `count` tasks, by the value that each has in `column`."""
+
+    count: int
+    column: str
+
+
 def map_rows(
     engine: SparkEngine,
     statement: str,
     compute: ComputeRows,
     columns: Mapping[str, pa.DataType],
+    *,
+    tasks: Tasks | None = None,
 ) -> DataFrame:
     """Return the rows that a function makes of the rows of a statement, on the workers.
 
@@ -46,6 +58,8 @@ def map_rows(
         statement: the query whose rows are computed with.
         compute: is sent to the workers. They must have the modules that it needs.
         columns: the columns that it returns, and their types.
+        tasks: how the rows are divided into tasks. None: as the engine has them. It makes few tasks
+            of small rows, because it does not know that the function takes long.
 
     Raises:
         EngineFailed: the function is too large to be sent.
@@ -56,7 +70,10 @@ def map_rows(
     def compute_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return compute_packed(packed, schema, batches)
 
-    return engine.query(statement).mapInArrow(compute_batches, _declare(columns))
+    rows = engine.query(statement)
+    if tasks and tasks.count > 1:
+        rows = rows.repartition(tasks.count, tasks.column)
+    return rows.mapInArrow(compute_batches, _declare(columns))
 
 
 def make_rows(

@@ -77,9 +77,9 @@ def test_neither_the_rows_beside_it_nor_the_threads_change_the_bits_of_a_row(
 ) -> None:
     matrix, trees = _rows_and_trees(1)
     shap = TreeShap(trees, WIDTH)
-    monkeypatch.setattr(tree_shap, "_count_processors", lambda: 3)
+    monkeypatch.setattr(tree_shap, "count_processors", lambda: 3)
     expected = shap.compute(matrix).columns
-    monkeypatch.setattr(tree_shap, "_count_processors", lambda: 1)
+    monkeypatch.setattr(tree_shap, "count_processors", lambda: 1)
     monkeypatch.setattr(pattern_shap, "ROWS_PER_LOOK_UP", 7)
     backwards = shap.compute(matrix[::-1]).columns
     assert backwards[::-1].tobytes() == expected.tobytes()

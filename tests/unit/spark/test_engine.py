@@ -16,6 +16,7 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import polars as pl
@@ -28,7 +29,7 @@ from streamflow.errors import EngineFailed, EngineUnavailable, PackagesMissing, 
 from streamflow.features import point_in_time_join as local
 from streamflow.settings import load_settings
 from streamflow.spark import mapping, session
-from streamflow.spark.mapping import make_rows, map_rows
+from streamflow.spark.mapping import Tasks, make_rows, map_rows
 from streamflow.spark.point_in_time import DropRevision, JoinedView, PointInTimeJoin, SentRevisions
 from streamflow.spark.session import SparkEngine, open_engine
 from streamflow.steps.upkeep.doctor.engine import check_engine
@@ -265,6 +266,19 @@ def test_each_type_and_its_null_comes_back(engine: SparkEngine) -> None:
 
     mapped = map_rows(engine, f"SELECT * FROM {engine.send(NUMBERS)}", compute, MAPPED_COLUMNS)
     assert engine.read(mapped).sort("whole").equals(compute(NUMBERS).sort("whole"))
+
+
+def test_rows_are_divided_into_tasks_by_their_key(engine: SparkEngine) -> None:
+    def name_call(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.select("user", call=pl.lit(uuid4().hex))
+
+    users = pl.DataFrame({"user": [f"u{number % 200}" for number in range(400)]})
+    columns = {"user": pa.string(), "call": pa.string()}
+    statement = f"SELECT * FROM {engine.send(users)}"
+    calls = engine.read(map_rows(engine, statement, name_call, columns, tasks=Tasks(4, "user")))
+    assert calls["user"].sort().equals(users["user"].sort())
+    assert calls["call"].n_unique() == 4
+    assert calls.group_by("user").agg(pl.col("call").n_unique())["call"].to_list() == [1] * 200
 
 
 def test_workers_make_rows_for_each_number(engine: SparkEngine) -> None:

@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from streamflow.core.data.contract import polars_type
 from streamflow.features.drop_features import as_of_column
+from streamflow.models.processors import use_one_processor
 from streamflow.models.sending import allow_sending
 from streamflow.platform import Platform
 from streamflow.spark import point_in_time
-from streamflow.spark.mapping import map_rows
+from streamflow.spark.mapping import Tasks, map_rows
 from streamflow.spark.point_in_time import JoinedView, PointInTimeJoin
 from streamflow.spark.session import SparkEngine
 from streamflow.steps.data.engine_rows import EngineRows
@@ -22,6 +23,8 @@ from streamflow.steps.serving.answers import AnswerRule
 from streamflow.steps.serving.score_task import ScoreTask
 
 INSTANT_TYPE = pl.Datetime("us", "UTC")
+# Each task starts with some work that does not depend on its rows. This is a convention.
+ROWS_PER_TASK = 10_000
 # What a worker returns of each row. An instant is a whole number of microseconds.
 ANSWER_COLUMNS = {
     "key": pa.string(),
@@ -51,7 +54,8 @@ class ScoreWork:
         """Answer rows, as the local engine does."""
         typed_rows = rows.with_columns(pl.col(self.instants).cast(INSTANT_TYPE))
         columns = [pl.col(column).alias(name) for column, name in self.names.items()]
-        answers = self.rule.answer(typed_rows.select(columns))
+        with use_one_processor():
+            answers = self.rule.answer(typed_rows.select(columns))
         return answers.with_columns(
             pl.col("features_as_of").dt.epoch("us"), pl.col("prediction").cast(pl.Int32)
         )
@@ -72,7 +76,8 @@ def answer_on_engine(
     statement = join.compose(keys, _list_views(task))
     work = check_installation(_plan_work(task, rule), PREDICTING_PACKAGES)
     allow_sending()
-    answers = engine.read(map_rows(engine, statement, work, ANSWER_COLUMNS))
+    tasks = Tasks(-(-population.rows // ROWS_PER_TASK), point_in_time.KEY)
+    answers = engine.read(map_rows(engine, statement, work, ANSWER_COLUMNS, tasks=tasks))
     yield answers.with_columns(
         pl.col("features_as_of").cast(INSTANT_TYPE), pl.col("prediction").cast(pl.Int16)
     )
