@@ -156,6 +156,29 @@ def test_a_value_that_breaks_its_promise_freezes_nothing(
     )
 
 
+def test_an_instant_that_no_file_can_have_freezes_nothing(
+    open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
+) -> None:
+    lines = (
+        column("'infinity'::date", name="never", kind="date", more="nullable = true"),
+        column("as_of + 3000000", name="late", kind="date", more="nullable = true"),
+        column("'-infinity'::timestamptz", name="begin", kind="timestamp", more="nullable = true"),
+        column("'9999-12-31'::date", name="last", kind="date", more="nullable = true"),
+    )
+    platform = open_with(migrated=False, catalog=with_column(tmp_path, *lines))
+    migrate(platform)
+    with pytest.raises(ContractViolation) as refused:
+        load(platform, simulated_drops / "month_000", JANUARY)
+    message = str(refused.value)
+    assert "of user_id '0011-EJMUJ': expected a date YYYY-MM-DD, got infinity" in message
+    assert "expected a date YYYY-MM-DD, got 10237-" in message
+    assert "expected an instant YYYY-MM-DD HH:MM:SS, got -infinity" in message
+    assert "'last'" not in message
+    assert platform.connection.execute("SELECT count(*) FROM streamflow.revision").fetchone() == (
+        0,
+    )
+
+
 def test_the_characters_of_a_derived_text_are_counted(
     open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
 ) -> None:

@@ -21,6 +21,12 @@ from streamflow.warehouse.aggregates import EventDrop, aggregates_sql
 
 # How many broken values of a column are shown.
 MAX_SHOWN_VALUES = 20
+# The first and the last value that a file can have: a year has four digits. PostgreSQL can compute
+# later ones, and infinity.
+YEARS_OF_FILES = {
+    "date": ("0001-01-01", "9999-12-31"),
+    "timestamp": ("0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +227,9 @@ def _describe_violation(name: str, column: Column) -> sql.Composable:
         conditions.append(sql.SQL("{} IS NULL").format(value))
     if column.type == "float":
         conditions.append(sql.SQL("{} IN ('NaN', 'Infinity', '-Infinity')").format(value))
+    if column.type in YEARS_OF_FILES:
+        first, last = map(sql.Literal, YEARS_OF_FILES[column.type])
+        conditions.append(sql.SQL("{} NOT BETWEEN {} AND {}").format(value, first, last))
     if column.min is not None:
         smallest = sql.Literal(column.min)
         conditions.append(sql.SQL("{} < {}").format(value, smallest))
