@@ -19,7 +19,7 @@ import streamflow as sf
 # ## Load
 #
 # The simulator writes drops whose reasons to leave are known. `best_aucs` is the AUC of the true
-# probabilities: no model can be expected to rank the users better.
+# probabilities, so on average no model can have a higher one.
 
 # %%
 drops = sf.simulate("drops", users=500, months=2, seed=7)
@@ -27,7 +27,8 @@ drops
 
 # %% [markdown]
 # An installation keeps everything: the data, the models, and what was decided. The first drop makes
-# it. Each drop is checked as a whole, then frozen, so that it can be read again in a year.
+# it. Each drop is checked as a whole. `snapshot` freezes it: the same rows can be read
+# again at any time. `materialize` copies the newest features to the tables that predictions read.
 
 # %%
 churn = sf.open("churn-notebook")
@@ -41,8 +42,8 @@ frozen
 # %% [markdown]
 # ## Look
 #
-# A training set holds the features of one day and the labels that belong to it. It reads nothing
-# that was not known on that day.
+# A training set holds the features of one day and the labels that belong to it. A feature is never
+# from a later day.
 
 # %%
 rows = churn.training_set(january)
@@ -65,7 +66,7 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# Before a model learns these rows: is there a column that knows the outcome?
+# Before a model learns these rows: does a column tell the outcome (a leak)? `honesty` checks this.
 
 # %%
 churn.honesty(january)
@@ -110,8 +111,9 @@ churn.compare(trained["logistic"].version, trained["forest"].version)
 # %% [markdown]
 # ## Gate and promote
 #
-# Which of them may serve? The gate looks at each: can it be loaded, are its probabilities true, is
-# it better than predicting the same for every user? `gate` only looks.
+# Which of them may go into Production? The gate is a list of conditions: can the version be loaded,
+# are its probabilities right on average, is it better than the same prediction for every user?
+# `gate` shows what the gate would decide, and changes nothing.
 
 # %%
 verdicts = {kind: churn.gate(receipt.version) for kind, receipt in trained.items()}
@@ -126,9 +128,10 @@ conditions = [
 pl.DataFrame(conditions).filter(~pl.col("passed"))
 
 # %% [markdown]
-# Take the best of those that pass. The first version in Production needs no opponent. After that, a
-# version has to be better than the one in Production, on users that neither was trained on. The
-# ledger remembers every decision, with the reason.
+# The cell above lists the conditions that are not met. Take the best version of those that pass.
+# The first version in Production is compared with no other. After that, a version has to be better
+# than the one in Production, on users that neither was trained on. The ledger stores every
+# decision, with the reason.
 
 # %%
 passing = [kind for kind, verdict in verdicts.items() if not verdict.refused]
@@ -159,10 +162,10 @@ plt.title(f"{user}: probability {reasons.probability:.2f}")
 plt.show()
 
 # %% [markdown]
-# ## Watch, and prove
+# ## Monitor, and reproduce
 #
-# Has February drifted away from what the version learned? And is a version still exactly what was
-# trained?
+# Do February's users differ from those that the version was trained on (drift)? And can a version
+# be trained again from its recorded inputs, with the same result?
 
 # %%
 drift = churn.monitor(february)
@@ -173,8 +176,8 @@ rebuilt = churn.reproduce(trained["logistic"].version)
 rebuilt.result
 
 # %% [markdown]
-# Frames leave as polars; `to_pandas()` makes pandas frames of them. At the end, let the database
-# go. Everything is still there when you open `churn-notebook` again.
+# Frames are polars frames; `to_pandas()` makes pandas frames of them. At the end, `close` stops the
+# database. The data are still there when you open `churn-notebook` again.
 
 # %%
 answers.to_pandas().describe()

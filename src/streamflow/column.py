@@ -78,7 +78,9 @@ class Column(CatalogPart):
     @model_validator(mode="after")
     def _check_coherence(self) -> Self:
         if self.expr is not None and self.header is not None:
-            raise ValueError("no file holds a column with expr, so it cannot have a header")
+            raise ValueError(
+                "a column with expr is computed and in no file, so it cannot have a header"
+            )
         if self.expr is not None:
             require_one_expression(self.expr)
         self._check_number_options()
@@ -108,7 +110,7 @@ class Column(CatalogPart):
             raise ValueError(f"tenure belongs to dates and numbers, not to type '{self.type}'")
         if is_moment != (unit == "since"):
             allowed = "'since'" if is_moment else "'days', 'months' or 'years'"
-            raise ValueError(f"tenure of a column of type '{self.type}' is {allowed}")
+            raise ValueError(f"tenure of a column of type '{self.type}' has to be {allowed}")
 
     def _check_string_options(self) -> None:
         has_option = self.categories is not None or self.max_length is not None
@@ -131,7 +133,7 @@ class Column(CatalogPart):
         else:
             possible = self._allows_number(default)
         if not possible:
-            raise ValueError(f"default {default!r} breaks what the column promises of its values")
+            raise ValueError(f"default {default!r} is not among the values that the column allows")
 
     def _allows_text(self, text: str) -> bool:
         if self.categories is not None and text not in self.categories:

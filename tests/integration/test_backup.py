@@ -331,7 +331,7 @@ def test_what_is_there_already_is_never_touched(
     with pytest.raises(
         RestoreRefused,
         match=r"(?s)has the schemas feast, .*has the tables public.alembic_version,"
-        r" .* more.*remove yourself",
+        r" .* more.*delete by hand what is named above",
     ):
         restore(platform, source.file)
     assert tables(platform) == before

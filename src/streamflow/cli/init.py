@@ -55,7 +55,7 @@ LabelColumn = Annotated[
         "--label",
         metavar="COLUMN[=VALUE]",
         help="The label column, if the guess would be wrong, and the value that means that "
-        "the customer left. A date is the date of leaving.",
+        "the user left. A date is the date of leaving.",
     ),
 ]
 DatabaseUrl = Annotated[

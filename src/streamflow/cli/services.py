@@ -142,6 +142,7 @@ def logs(
     if not log.is_file():
         raise ServiceFailed(
             f"{log}: no such file: {service} has not been started here yet",
+            state="Nothing was changed.",
             remedy="Run 'streamflow up'.",
         )
     if lines:
@@ -202,6 +203,7 @@ def _find_prefect_server(home: Path) -> str:
     if not url:
         raise ServiceFailed(
             "there is no Prefect server",
+            state="Nothing was changed.",
             remedy="Run 'streamflow up', or name the API of a server in PREFECT_API_URL.",
         )
     return url

@@ -47,7 +47,9 @@ def uninstall(
 
     settings = invocation(context).settings()
     if as_json and not (yes or dry_run):
-        raise typer.BadParameter("it cannot ask: add --yes or --dry-run", param_hint="--json")
+        raise typer.BadParameter(
+            "with --json the command does not ask: add --yes or --dry-run", param_hint="--json"
+        )
     plan = step.plan_uninstall(settings)
     if dry_run or not plan.folders:
         show(plan, as_json=as_json, text=_describe_plan)

@@ -131,7 +131,10 @@ def _start_services(
             print_services(stack, supervisor)
             if not detach:
                 _follow_logs(home, [*names, "supervisor"], supervisor.alive)
-                raise ServiceFailed("supervisord ended, and with it all services")
+                raise ServiceFailed(
+                    "supervisord ended, and with it all services: 'streamflow logs supervisor'"
+                    " prints its log"
+                )
 
 
 def _service_variables(call: Invocation, home: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ StreamflowError
 ├── LakeUnavailable          the place of the lake cannot be read or written
 ├── LabelsMissing            the drop that should hold the labels has no labels
 ├── TrainingImpossible       no model can be trained on the training set
-├── TemporalViolation        a training set holds a value that was not known, or not yet true
+├── TemporalViolation        a training set holds a value that was not known or valid at its as_of
 ├── DatabaseUnavailable      PostgreSQL cannot be started or reached
 ├── DiskFull                 the disk of the database or of the state folder is full
 ├── PermissionMissing        the database role may not do this; the SQL is shown
@@ -32,7 +32,7 @@ StreamflowError
 ├── UninstallRefused         an installation is in use, or a folder is not a state folder
 ├── NothingScored            no drop was scored yet, so there is no list of users
 ├── FilterInvalid            a list of users cannot be filtered or continued like this
-├── LedgerChanged            the ledger has a newer entry than the person saw who asks for a change
+├── LedgerChanged            the ledger got a new entry after the page with the form was loaded
 ├── Overloaded               there are more requests than can be answered in time
 ├── ApiKeyUnknown            no API key has this name or id
 ├── EngineUnavailable        the Spark Connect server cannot be reached or refuses

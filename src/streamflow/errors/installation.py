@@ -113,7 +113,8 @@ class ServiceFailed(StreamflowError):
     """A child process did not become ready, or ended during the work."""
 
     exit_code = 19
-    remedy = "Read its log, named above."
+    state = "What was not committed is rolled back."
+    remedy = "Read its log, in the folder 'logs' of the state folder."
 
 
 class BackupDamaged(StreamflowError):

@@ -8,7 +8,7 @@ class EntityUnknown(StreamflowError):
 
     exit_code = 16
     http_status = 404
-    remedy = "Check the key; a key that is not in the newest drop has no features online."
+    remedy = "Check the key; a key that is not in the newest drop has no live features."
 
 
 class FeaturesMissing(StreamflowError):

@@ -12,7 +12,10 @@ class TrainingImpossible(StreamflowError):
 
 
 class TemporalViolation(StreamflowError):
-    """A training set or an aggregate has values not yet known or true; `violations` lists them."""
+    """Values of a training set or an aggregate were not known, or not valid, at their as_of.
+
+    `violations` lists them.
+    """
 
     exit_code = 24
     state = "No run and no model version was written."
@@ -58,7 +61,7 @@ class ImportRefused(StreamflowError):
 
 
 class LedgerChanged(StreamflowError):
-    """The ledger has a newer entry than the person saw who asks for a change."""
+    """The ledger got a new entry after the page with the form was loaded."""
 
     exit_code = 49
     http_status = 409

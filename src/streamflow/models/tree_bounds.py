@@ -44,7 +44,7 @@ def require_bounded(
     if np.any((columns < 0) | (columns >= width)):
         raise ValueError(f"a tree compares a column that is not among its {width} columns")
     if np.any(np.isnan(threshold[inner])):
-        raise ValueError("a tree compares a column with what is no number")
+        raise ValueError("a tree compares a column with a value that is not a number")
     if np.any(rows < 1):
         raise ValueError("a node of a tree has no training rows")
     for child in (left_child, right_child):

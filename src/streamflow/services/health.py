@@ -12,7 +12,6 @@ from datetime import datetime
 from http.client import HTTPException
 
 from streamflow.database import is_answering
-from streamflow.errors import ServiceFailed
 from streamflow.services.processes import describe_failure, fetch
 from streamflow.services.programs import PROGRAMS_BY_NAME, Program
 from streamflow.services.running_stack import Stack
@@ -172,4 +171,4 @@ def wait_until_up(
             notify(f"{name} is still starting after {next_report_s:.0f} s")
             next_report_s += STILL_WAITING_EVERY_S
         time.sleep(0.2)
-    raise ServiceFailed("supervisord ended")
+    raise describe_failure("supervisord ended", log_file(supervisor.home, "supervisor"))

@@ -103,7 +103,6 @@ def _explain_lost_server(
             end = f"ended with code {child.returncode}"
         raise ServiceFailed(
             describe_failure(f"Prefect's server {end}", log).message,
-            state="What was not committed is rolled back.",
             remedy="Run the command again.",
         ) from error
 

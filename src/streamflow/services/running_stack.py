@@ -85,7 +85,8 @@ def _make_private(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_uid != os.geteuid():
         raise ServiceFailed(
-            f"{path}: it belongs to another user",
+            f"{path}: it belongs to a different user",
+            state="Nothing was changed.",
             remedy="Remove it, or set STREAMFLOW_HOME.",
         )
     path.chmod(0o700)

@@ -106,7 +106,7 @@ def test_a_model_of_ours_is_loaded(kind: str, tmp_path: Path) -> None:
         (set_node("right_child", -7), "a child that is not a later node"),
         (set_node("left_child", 0), "a child that is not a later node"),
         (set_node("left_child", 2), "does not have exactly one parent"),
-        (set_node("threshold", np.nan), "with what is no number"),
+        (set_node("threshold", np.nan), "with a value that is not a number"),
         (set_node("n_node_samples", 0), "has no training rows"),
     ],
 )
@@ -124,7 +124,7 @@ def test_a_forest_with_a_number_out_of_range_is_refused(
         ("left", 2**31, "a child that is not a later node"),
         ("right", 0, "a child that is not a later node"),
         ("is_categorical", 1, "a split by category"),
-        ("num_threshold", np.nan, "with what is no number"),
+        ("num_threshold", np.nan, "with a value that is not a number"),
         ("count", 0, "has no training rows"),
     ],
 )

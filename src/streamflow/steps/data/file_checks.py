@@ -60,7 +60,7 @@ def _check_header(
         return []
     changes = find_header_reading(path, table, catalog)
     if changes:
-        got = f"a header that can be read (declare {write_changes(changes)} in [files.{table}])"
+        got = f"a file in a different format (declare {write_changes(changes)} in [files.{table}])"
     elif sorted(map(_plain_name, header)) == sorted(map(_plain_name, names)):
         got = "these names written differently (" + _declare_headers(table, catalog, header) + ")"
     else:

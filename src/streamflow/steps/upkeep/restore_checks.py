@@ -125,8 +125,8 @@ def refuse_occupied(
     if contents:
         raise RestoreRefused(
             f"this installation is not empty: {'; '.join(contents)}",
-            remedy=f"{RestoreRefused.remedy} To replace this installation, back it up and remove "
-            "yourself what is named here.",
+            remedy=f"{RestoreRefused.remedy} To replace this installation, back it up, and "
+            "then delete by hand what is named above.",
         )
     missing = whole_database.missing_roles(connection, manifest.roles)
     if missing:
