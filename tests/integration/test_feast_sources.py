@@ -489,7 +489,7 @@ def test_a_key_of_the_wrong_type_online(typed: FeatureStore) -> None:
     cases = [
         (number_view, key("number", string_val="1"), "'number': expected INT64, got '1' (STRING)"),
         (word_view, key("word", int64_val=1), "'word': expected STRING, got 1 (INT64)"),
-        (word_view, key("number", int64_val=1), "'word': it is missing, there is number"),
+        (word_view, key("number", int64_val=1), "'word': it is missing; the request has number"),
     ]
     for feature_view, wrong, message in cases:
         expected = re.escape(f"feature view '{feature_view.name}', key {message}")
@@ -556,7 +556,9 @@ def test_a_dataset_is_saved_in_a_table_and_read_again(pair: Pair, job: Any) -> N
 
 def test_a_dataset_is_not_saved_where_it_must_not_be(pair: Pair, job: Any) -> None:
     for schema in SCHEMAS:
-        with pytest.raises(FeastUnsupported, match=rf"schema '{schema}' of .* is one of ours"):
+        with pytest.raises(
+            FeastUnsupported, match=rf"schema '{schema}' of .* belongs to streamflow"
+        ):
             job.persist(
                 SavedDatasetPostgreSQLStorage(table_ref=f"{schema}.trips"), allow_overwrite=True
             )

@@ -83,7 +83,7 @@ def test_nothing_holds_the_key_and_every_digest_is_explained(
     left = training_set(platform, JANUARY, known_at=set_before.known_at).frame
     assert left.equals(set_before.frame.filter(pl.col("user_id") != KEY))
     assert forget(platform, KEY, why="again").already
-    with pytest.raises(EntityUnknown, match="'nobody': nothing holds it"):
+    with pytest.raises(EntityUnknown, match="'nobody': no table has a row of it"):
         forget(platform, "nobody", why="a typo")
 
 

@@ -132,8 +132,8 @@ def _start_services(
             if not detach:
                 _follow_logs(home, [*names, "supervisor"], supervisor.alive)
                 raise ServiceFailed(
-                    "supervisord ended, and with it all services: 'streamflow logs supervisor'"
-                    " prints its log"
+                    "supervisord ended, and with it all services",
+                    remedy="Run 'streamflow logs supervisor'.",
                 )
 
 

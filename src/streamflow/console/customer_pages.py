@@ -162,9 +162,9 @@ def parse_position(text: str) -> Position | None:
     try:
         probability = float(number)
     except ValueError as exc:
-        raise FilterInvalid("this is no place in the list") from exc
+        raise FilterInvalid("the address names no place in the list") from exc
     if not separator or not 0 <= probability <= 1 or "\0" in key:
-        raise FilterInvalid("this is no place in the list")
+        raise FilterInvalid("the address names no place in the list")
     return Position(probability=probability, key=key)
 
 

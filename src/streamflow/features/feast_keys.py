@@ -44,8 +44,8 @@ class KeyColumn:
         value = dict(zip(key.join_keys, key.entity_values, strict=True)).get(self.name)
         if value is None:
             raise ValueError(
-                f"feature view '{self.view}', key '{self.name}': it is missing, "
-                f"there is {', '.join(key.join_keys)}"
+                f"feature view '{self.view}', key '{self.name}': it is missing; "
+                f"the request has {', '.join(key.join_keys)}"
             )
         field = value.WhichOneof("val")
         if field is None or field == "null_val":

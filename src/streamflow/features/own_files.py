@@ -129,7 +129,7 @@ def _require_own(entry: Path, path: Path, *, is_target: bool) -> None:
     if is_writable and (is_target or not is_sticky_folder):
         raise FeatureFileInvalid(
             f"{path} is not used: every user of a group, or everybody, can write {entry}",
-            remedy=f"Look at what stands there, and run 'chmod go-w {entry}'.",
+            remedy=f"Check what it contains, and run 'chmod go-w {entry}'.",
         )
     if status.st_uid not in (os.geteuid(), ROOT):
         raise FeatureFileInvalid(

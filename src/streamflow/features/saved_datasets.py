@@ -59,7 +59,7 @@ def _find_target(cursor: Any, name: str, *, overwrite: bool) -> tuple[str, str]:
     schema, table = [row["schema"], *row["parts"]][-2:]
     if schema in OUR_SCHEMAS:
         raise FeastUnsupported(
-            f"persist: the schema '{schema}' of {name} is one of ours",
+            f"persist: the schema '{schema}' of {name} belongs to streamflow",
             remedy="Name a table in a different schema, such as 'datasets.january'.",
         )
     target = _read_row(cursor, QUERIES["describe_target"], [schema, table])

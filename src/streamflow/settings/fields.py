@@ -72,9 +72,11 @@ def _require_http(address: str) -> str:
     if "@" in url.netloc:
         raise PydanticCustomError("credentials", "the address names a user or a password")
     if not _has_usable_port(url):
-        raise PydanticCustomError("port", "the port of the address is no number up to 65535")
+        raise PydanticCustomError("port", "the port of the address is not a number up to 65535")
     if not address.isascii() or any(character.isspace() for character in address):
-        raise PydanticCustomError("characters", "an address has no blanks and only ASCII letters")
+        raise PydanticCustomError(
+            "characters", "an address has no blanks and only ASCII characters"
+        )
     return address
 
 
@@ -119,7 +121,7 @@ def _make_lake_address(location: str) -> str:
 def _require_whole_path(address: str) -> str:
     """Refuse characters at which PyIceberg ends a path: it would use the folder above."""
     if "#" in address or "?" in address:
-        raise PydanticCustomError("lake", "the address of a lake has no # and no ?")
+        raise PydanticCustomError("lake", "the address of a lake must not contain # or ?")
     return address
 
 
@@ -138,9 +140,11 @@ def _require_spark(address: SecretStr) -> SecretStr:
     if url.scheme != "sc" or not url.hostname:
         raise PydanticCustomError("not_spark", "expected an address such as sc://host:15002")
     if not _has_usable_port(url):
-        raise PydanticCustomError("port", "the port of the address is no number up to 65535")
+        raise PydanticCustomError("port", "the port of the address is not a number up to 65535")
     if not text.isascii() or any(character.isspace() for character in text):
-        raise PydanticCustomError("characters", "an address has no blanks and only ASCII letters")
+        raise PydanticCustomError(
+            "characters", "an address has no blanks and only ASCII characters"
+        )
     if not SPARK_ADDRESS.fullmatch(text):
         raise PydanticCustomError(
             "spark_form",

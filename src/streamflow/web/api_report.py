@@ -133,7 +133,7 @@ def read_api_report(address: str, key: str | None) -> ApiReport:
     except (OSError, HTTPException) as exc:
         raise ApiSilent(describe_network_error(exc)) from exc
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as exc:
-        raise ApiSilent("what answers there is no API of streamflow") from exc
+        raise ApiSilent("the program that answers there is not an API of streamflow") from exc
 
 
 def make_report(address: str, readiness: dict[str, Any], numbers: ApiNumbers) -> ApiReport:

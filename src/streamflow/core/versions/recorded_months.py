@@ -99,7 +99,7 @@ def read_months(
     months = tuple(_month_from_values(month_values) for month_values in values)
     dates = [month.as_of for month in months]
     if len(dates) < 2 or dates != sorted(set(dates)):
-        raise ValueError("its months are not several different ones, the oldest first")
+        raise ValueError("its months are not two or more different months, the oldest first")
     revisions = {revision for month in months for revision in month.revisions}
     if revisions != {source.revision_key for source in sources}:
         raise ValueError("its months are not made of exactly the revisions that it names")

@@ -105,7 +105,9 @@ def _forget(platform: Platform, key: str, *, why: str, requester: Requester) -> 
         if not rows and not erased:
             if erasures.is_forgotten(connection, key):
                 return ForgetReceipt(rows={}, erased=(), already=True)
-            raise EntityUnknown(f"{key_name} {key!r}: nothing holds it", remedy="Check the key.")
+            raise EntityUnknown(
+                f"{key_name} {key!r}: no table has a row of it", remedy="Check the key."
+            )
         who = requester.name
         erasures.record_erasures(connection, key=key, who=who, why=why, erased=erased)
     return ForgetReceipt(rows=rows, erased=tuple(erased))

@@ -180,7 +180,7 @@ def _require_loaded_segments(
     if read_revisions & unloaded.keys():
         raise NothingScored(
             f"the newest scored drop is that of {drop.as_of:%Y-%m-%d}, and its rows lie in the lake"
-            " only: lists are of the newest frozen drop",
+            " only: a list can only show the newest frozen drop",
             remedy="Score the newest drop.",
         )
 

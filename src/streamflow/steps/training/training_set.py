@@ -130,7 +130,7 @@ def _refuse_pruned(pruned: list[Revision], known_at: datetime) -> None:
         raise SnapshotMissing(
             "\n".join(sentences),
             remedy="Leave out --known-at to use what is known now, or name an earlier instant."
-            " A month of --months N has a K of its own: ask for fewer months.",
+            " Each month of --months N is read as known in its own time: ask for fewer months.",
         )
 
 
@@ -226,7 +226,7 @@ def _require_complete(catalog: Catalog, features: pl.DataFrame, as_of: datetime)
             remedy="If the column was added to the catalog later, run"
             f" 'streamflow snapshot --as-of {as_of:%Y-%m-%d}'. If not, deliver the drop again"
             " with values, or write nullable = true in the catalog. An earlier month of --months N"
-            " has only what was known at its own K: ask for fewer months.",
+            " has only what was known in its own time: ask for fewer months.",
         )
 
 

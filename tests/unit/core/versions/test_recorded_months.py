@@ -95,7 +95,7 @@ def test_a_passport_whose_months_contradict_it_is_refused() -> None:
     written = [month.values for month in record_months(MONTHS)]
     sources = join_sources(MONTHS)
     for months in (written[::-1], [written[1], written[1]], written[1:], []):
-        with pytest.raises(ValueError, match="several different ones, the oldest first"):
+        with pytest.raises(ValueError, match="two or more different months, the oldest first"):
             read_months(months, sources)
     metrics = {"metrics": {}}
     both = replace(merge_months(MONTHS[1], MONTHS), schema=MONTHS_SCHEMA, result=metrics)
