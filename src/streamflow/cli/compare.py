@@ -44,8 +44,8 @@ def compare(
 
     The command lists what differs between the two versions. Then it shows how much of the change
     of each metric comes from each cause: the labels, the data of the features, their definitions,
-    and the settings. For that it rebuilds both versions, and every mixture of their causes. It
-    writes nothing.
+    and the settings. For that it rebuilds both versions, and every combination of their causes.
+    It writes nothing.
 
     Example: streamflow compare 1 2
     """

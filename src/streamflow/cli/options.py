@@ -69,7 +69,7 @@ FullCheck = Annotated[
     bool,
     typer.Option(
         "--full",
-        help="Check every cell of the training set, even if it has more than 1 million.",
+        help="Check every cell of the training set, even if it has more than 1 million cells.",
     ),
 ]
 EntityKey = Annotated[

@@ -119,7 +119,7 @@ def _format_drop(record: DropRecord) -> str:
 
 
 def catalog(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """Show the catalog: each column with its words, type, rule for values, and uses.
+    """Show the catalog: each column with its readable name, type, rule for values, and uses.
 
     Example: streamflow catalog --json
     """

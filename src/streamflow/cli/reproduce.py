@@ -66,8 +66,8 @@ def verify(
 
     Each cell is compared with the frozen rows. The command writes nothing.
 
-    Exit code 0: clean, and the training set and its certificate are the recorded ones. 1: not so.
-    4: the training set cannot be rebuilt.
+    Exit code 0: no wrong value, and the training set and its certificate are the recorded ones.
+    1: a value is wrong, or one of the two differs. 4: the training set cannot be rebuilt.
 
     Example: streamflow verify 3
     """

@@ -35,8 +35,8 @@ WithReasons = Annotated[
     bool,
     typer.Option(
         "--explain",
-        help="Add the main reasons to each row. This takes longer: of a forest of 300 trees, about"
-        " 5 ms for each row in a drop of 20,000 users.",
+        help="Add the main reasons to each row. This takes longer: with a forest of 300 trees,"
+        " about 5 ms for each row in a drop of 20,000 users.",
     ),
 ]
 

@@ -65,8 +65,9 @@ def training_set(
 ) -> None:
     """Build a training set: features and labels of one drop, or of the last ones.
 
-    The features are those of --as-of. The labels come from the drop that dates them. With --months
-    the file begins with two more columns, the as_of and the known_at of the month.
+    The features are those of --as-of. The labels come from the same drop; with --label-lead from a
+    later one. With --months the file begins with two more columns: the as_of of the month, and the
+    instant until which its data were known (known_at).
 
     Example: streamflow training-set --as-of 2024-01-31 --label-lead 1 --out set.parquet
     """

@@ -76,8 +76,9 @@ def prune(
 
     The command never removes what the passport of a registered version names. It removes a
     revision when a newer one took its place. It removes files when their version was deleted from
-    the registry, or when their training failed. It removes the months of the prediction log that
-    are older than the setting prediction_log_months allows.
+    the registry, or when their training failed. It removes runs of 'score' that a newer run
+    replaced, and the months of the prediction log that are older than the setting
+    prediction_log_months allows.
 
     Example: streamflow prune --dry-run
     """

@@ -135,7 +135,7 @@ class VersionSteps(OpenInstallation):
     def compare(self, version_a: VersionOrRun, version_b: VersionOrRun) -> CompareReceipt:
         """Say how much of the change of each metric comes from which cause.
 
-        Both versions are rebuilt, and every mixture of their causes. Nothing is written.
+        Both versions are rebuilt, and every combination of their causes. Nothing is written.
         """
         from streamflow.steps.versions.compare import compare
 
