@@ -61,8 +61,8 @@ def test_the_default_has_the_14_features_of_the_reference_in_order() -> None:
             'signup_date = { type = "date", counter = true',
             "counter belongs to numbers",
         ),
-        ('tenure = "since"', 'tenure = "months"', "of a column of type 'date' is 'since'"),
-        ("counter = true, view", 'tenure = "since", view', "is 'days', 'months' or 'years'"),
+        ('tenure = "since"', 'tenure = "months"', "of a column of type 'date' has to be 'since'"),
+        ("counter = true, view", 'tenure = "since", view', "has to be 'days', 'months' or 'years'"),
         ("counter = true, view", 'tenure = "months", view', "users.columns.signup_date says the"),
         (
             'user_is_senior    = { type = "bool"',
