@@ -99,6 +99,19 @@ def test_each_month_is_the_set_of_one_month_as_known_at_its_own_k(
     assert both.dated_rows.drop("as_of", "known_at").equals(pl.concat([alone.frame, both.frame]))
 
 
+def test_earlier_months_are_not_in_memory_and_leave_no_file(
+    months: Platform, both: TrainingSet, trained: TrainReceipt
+) -> None:
+    [january] = both.earlier
+    assert isinstance(both.rows, pl.DataFrame)
+    assert not isinstance(january.rows, pl.DataFrame)
+    assert list((months.home / "tmp").iterdir()) == []
+    rebuilt = rebuild_training_set(
+        months, find_recorded_version(months, str(trained.version)).passport
+    )
+    assert not isinstance(rebuilt.earlier[0].rows, pl.DataFrame)
+
+
 def test_february_reads_the_correction_and_january_does_not(both: TrainingSet) -> None:
     """The newest month looks back at January, too, as far as the ttl: there it is known today."""
     [january] = both.earlier
@@ -163,7 +176,7 @@ def test_proof_and_honesty_are_of_all_months(
 
 
 def _with_january(both: TrainingSet, frame: pl.DataFrame) -> TrainingSet:
-    return replace(both, earlier=(replace(both.earlier[0], frame=frame),))
+    return replace(both, earlier=(replace(both.earlier[0], rows=frame),))
 
 
 def test_a_version_of_many_months_is_rebuilt_bit_for_bit_and_verified(

@@ -80,7 +80,7 @@ def value(frame: pl.DataFrame, column: str, key: str = KEY) -> Any:
 def with_cell(rows: TrainingSet, column: str, to: object, key: str = KEY) -> TrainingSet:
     """The training set with one cell replaced."""
     place = rows.frame["user_id"].to_list().index(key)
-    return replace(rows, frame=planted(rows.frame, place, column, to))
+    return replace(rows, rows=planted(rows.frame, place, column, to))
 
 
 def known_at(platform: Platform, as_of: Any) -> Any:
@@ -237,12 +237,12 @@ def test_a_wrong_label_a_foreign_key_and_a_lacking_key_are_named(kept: Platform)
         not label,
         label,
     )
-    less = replace(rows, frame=rows.frame.filter(pl.col("user_id") != KEY))
+    less = replace(rows, rows=rows.frame.filter(pl.col("user_id") != KEY))
     [lacking] = prove(kept, less).violations
     assert (lacking.key, lacking.what) == (KEY, "users")
     assert "no row in the training set" in str(lacking)
     more = replace(
-        rows, frame=pl.concat([rows.frame, rows.frame[:1].with_columns(user_id=pl.lit("nobody"))])
+        rows, rows=pl.concat([rows.frame, rows.frame[:1].with_columns(user_id=pl.lit("nobody"))])
     )
     found = prove(kept, more).violations
     assert {v.key for v in found} == {"nobody"}
@@ -264,10 +264,10 @@ def test_a_sample_checks_some_keys_and_full_all(kept: Platform) -> None:
         0,
     )
     assert prove(kept, rows, sample=1500).certificate == sampled
-    leaking = replace(rows, frame=rows.frame.with_columns(pl.col("skips_7d") + 1))
+    leaking = replace(rows, rows=rows.frame.with_columns(pl.col("skips_7d") + 1))
     assert prove(kept, leaking, sample=1500).certificate.violations == 100
     assert prove(kept, leaking, sample=1500, full=True).certificate.violations == 400
-    nothing = replace(rows, frame=rows.frame[:200])
+    nothing = replace(rows, rows=rows.frame[:200])
     assert 0 < prove(kept, nothing, sample=1500).certificate.violations < 200
     receipt = verify(kept, "1")
     apart = replace(receipt, certificate=sampled, comparable=False)

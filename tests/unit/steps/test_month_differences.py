@@ -18,7 +18,7 @@ JANUARY, FEBRUARY = (datetime(2024, *day, tzinfo=UTC) for day in ((1, 31), (2, 2
 
 def month(as_of: datetime, *, label: bool) -> TrainingSet:
     return TrainingSet(
-        frame=pl.DataFrame({"user": ["a", "b"], "left": [True, label]}),
+        rows=pl.DataFrame({"user": ["a", "b"], "left": [True, label]}),
         key="user",
         features=(),
         label="left",

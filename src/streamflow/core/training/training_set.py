@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,13 @@ class Source:
         return describe_revision(*self.revision_key)
 
 
+class FrameReader(Protocol):
+    """A frame that does not lie in memory."""
+
+    def read(self) -> pl.DataFrame:
+        """Read the frame."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet(Receipt):
     """The rows that a version learns from and is measured on, ordered by key.
@@ -70,14 +77,14 @@ class TrainingSet(Receipt):
     and is measured on the newest one.
 
     Attributes:
-        frame: (n, ·) the key, the features in their order, the label.
+        rows: The frame, or where it is stored. `frame` gives it in both cases.
         without_label: How many keys of the drop have no label in the label drop. They have no
             row here.
         earlier: The sets of the months before, the oldest first. Each is as known at its own
             known_at. Empty for a set of one month.
     """
 
-    frame: pl.DataFrame
+    rows: pl.DataFrame | FrameReader
     key: str
     features: tuple[str, ...]
     label: str
@@ -89,6 +96,16 @@ class TrainingSet(Receipt):
     sources: tuple[Source, ...]
     without_label: int
     earlier: tuple[TrainingSet, ...] = ()
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """Return the key, the features in their order, and the label, (n, ·).
+
+        Rows that are stored are read at each call.
+        """
+        import polars as pl
+
+        return self.rows if isinstance(self.rows, pl.DataFrame) else self.rows.read()
 
     @property
     def months(self) -> tuple[TrainingSet, ...]:

@@ -6,7 +6,7 @@ A set of many months has this for each of the last labelled drops, each with its
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -24,6 +24,7 @@ from streamflow.steps.data.engine import open_step_engine
 from streamflow.steps.data.frozen_checks import held_against_digests
 from streamflow.steps.observed import observed
 from streamflow.steps.training.feature_reading import MonthReader, open_month_reader
+from streamflow.steps.training.month_rows import stack_months
 from streamflow.steps.training.months import find_months
 from streamflow.warehouse import frozen
 from streamflow.warehouse.frozen import Revision
@@ -101,9 +102,9 @@ def _read_months(platform: Platform, months: Sequence[_Month]) -> TrainingSet:
     with held_against_digests(
         platform, sources.values(), state="No training set was made.", engine=engine
     ):
-        catalog = platform.catalog
-        *earlier, newest = [_assemble_known_rows(catalog, month, reader) for month in months]
-    return replace(newest, earlier=tuple(earlier))
+        return stack_months(
+            platform, months, lambda month: _assemble_known_rows(platform.catalog, month, reader)
+        )
 
 
 def _assemble_known_rows(catalog: Catalog, month: _Month, reader: MonthReader) -> TrainingSet:
@@ -165,7 +166,7 @@ def assemble(
     features = features_of(rows.select(key)).select(names)
     _require_complete(catalog, features, drops.as_of)
     return TrainingSet(
-        frame=pl.concat([rows.select(key), features, rows.select(label)], how="horizontal"),
+        rows=pl.concat([rows.select(key), features, rows.select(label)], how="horizontal"),
         key=key,
         features=names,
         label=label,

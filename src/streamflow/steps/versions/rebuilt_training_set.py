@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +20,7 @@ from streamflow.steps.training.feature_reading import (
     open_frozen_reader,
     read_table,
 )
+from streamflow.steps.training.month_rows import stack_months
 from streamflow.steps.training.training_set import assemble
 from streamflow.steps.versions.recorded_version import require_frozen
 from streamflow.warehouse.known_drops import TrainingDrops
@@ -50,13 +50,12 @@ def rebuild_training_set(
         TrainingImpossible: `labels_of` has a different number of months
     """
     require_equal_months(passport, labels_of or passport)
-    feature_months = passport.months
     label_months = (labels_of or passport).months
-    *earlier, newest = [
-        _rebuild_month(platform, features, labels, read_rows)
-        for features, labels in zip(feature_months, label_months, strict=True)
-    ]
-    return replace(newest, earlier=tuple(earlier))
+    return stack_months(
+        platform,
+        list(zip(passport.months, label_months, strict=True)),
+        lambda month: _rebuild_month(platform, *month, read_rows),
+    )
 
 
 def require_equal_months(features: Passport, labels: Passport) -> None:
