@@ -41,15 +41,18 @@ from streamflow.core.versions.version_files import VERSION_FILES, VersionFile
 from streamflow.database import Address, connect, ensure_database
 from streamflow.errors import ArtifactUntrusted, TrainingImpossible, VersionMissing
 from streamflow.files import figures
-from streamflow.models import model_file
+from streamflow.models import model_file, skops_export
 from streamflow.models.kinds import MODEL_KINDS
 from streamflow.models.kinds.baseline import FOREST
 from streamflow.models.mlflow_model import address_package, write_package
 from streamflow.models.model_file import content_digest, file_digest
 from streamflow.models.model_selection import Candidate
+from streamflow.models.parted_frame import PartedFrame
 from streamflow.models.pipelines import (
     ENCODE,
     MIN_PARALLEL_WORK,
+    _create_column_transformer,
+    encode_rows,
     encoder_of,
     fit_model,
     raw_frame,
@@ -157,6 +160,33 @@ def bits(values: Any) -> bytes:
 
 
 # ---- the pipeline and the predictor --------------------------------------------------
+
+
+@pytest.mark.parametrize("catalog", [load_catalog(None), every_kind()], ids=lambda c: c.model)
+@pytest.mark.parametrize("columns", ["all", "categories", "numbers"])
+def test_the_first_step_learns_from_parts_what_it_learns_from_the_whole(
+    catalog: Catalog, columns: str, tmp_path: Path
+) -> None:
+    """Matrix, its order in memory, and the bytes in a model file. A part has not every category."""
+    features = [
+        feature
+        for feature in catalog.features
+        if columns == "all" or feature.column.categorical == (columns == "categories")
+    ]
+    names = [feature.name for feature in features]
+    more = drawn(catalog.features, 200, seed=3, more_categories=True)
+    frames = [drawn(catalog.features, 300, seed=2).drop_nulls(), more, more[:1], more[:0]]
+    frame = pl.concat(frames).select(names)
+    parts = [part for some in frames for part in PartedFrame.of(some.select(names)).parts]
+    transformer = _create_column_transformer(features)
+    matrix = transformer.fit_transform(raw_frame(frame, features))
+    encoded = encode_rows(PartedFrame(parts=tuple(parts)), features)
+    assert encoded is not None
+    assert bits(encoded.matrix) == bits(matrix)
+    assert encoded.matrix.flags.c_contiguous == matrix.flags.c_contiguous
+    skops_export.dump(transformer, tmp_path / "whole")
+    skops_export.dump(encoded.transformer, tmp_path / "parts")
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "parts").read_bytes()
 
 
 @pytest.mark.parametrize("catalog", [load_catalog(None), every_kind()], ids=lambda c: c.model)

@@ -115,9 +115,19 @@ class Encoder:
         Returns:
             (n, width)
         """
+        encoded = np.zeros((len(frame), self.width))
+        self.encode_frame_into(frame, encoded)
+        return encoded
+
+    def encode_frame_into(self, frame: pl.DataFrame, encoded: Matrix) -> None:
+        """Encode the rows of a frame, whose columns are found by name, into a matrix of zeros.
+
+        Args:
+            frame: (n, features)
+            encoded: (n, width)
+        """
         import polars as pl
 
-        encoded = np.zeros((len(frame), self.width))
         column = 0
         for name, categories in self.categories.items():
             values = _make_comparable(frame[name], categories)
@@ -129,7 +139,6 @@ class Encoder:
         for name in self._numbers:
             encoded[:, column] = frame[name].cast(pl.Float64).to_numpy()
             column += 1
-        return encoded
 
 
 def _make_comparable(values: pl.Series, categories: tuple[Category, ...]) -> pl.Series:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.core.statistics.metrics import auc
@@ -18,7 +17,7 @@ from streamflow.core.training.split import hash_position
 from streamflow.errors import TrainingImpossible
 from streamflow.models.compiled_model import compile_model
 from streamflow.models.kinds import MODEL_KINDS
-from streamflow.models.pipelines import encoder_of, require_both_classes
+from streamflow.models.pipelines import encode_parts, encoder_of, require_both_classes
 from streamflow.models.training_rows import TrainingRows, Trial
 
 # Both numbers are conventions. The key decides the fold of a row, as it decides the hold-out.
@@ -121,13 +120,13 @@ def _predict_fold(
     judged_rows: NDArray[np.bool_],
 ) -> list[Floats]:
     """Return the probabilities that each trial gives the judged rows of a fold."""
-    fold_rows = training_rows.frame.filter(pl.Series(judged_rows))
+    fold_rows = training_rows.frame.filter(judged_rows)
     matrix = None
     predictions = []
     try:
         for pipeline in training_rows.fit_each(trials, learned_rows):
             if matrix is None:
-                matrix = encoder_of(pipeline).encode_frame(fold_rows)
+                matrix = encode_parts(encoder_of(pipeline), fold_rows)
             predictions.append(compile_model(pipeline)(matrix))
     except TrainingImpossible as exc:
         raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import Feature
 from streamflow.errors import TrainingImpossible
-from streamflow.models.encoder import Category, Encoder
+from streamflow.models.encoder import Category, Encoder, Matrix
 from streamflow.models.kinds import MODEL_KINDS
 from streamflow.models.model_kind import FitOptions
+from streamflow.models.parted_frame import PartedFrame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ def fit_model(
     """
     return fit_encoded(
         kind,
-        encode_rows(frame, features),
+        encode_rows(PartedFrame.of(frame), features),
         label,
         trees=trees,
         seed=seed,
@@ -86,17 +87,57 @@ class EncodedRows:
     matrix: NDArray[Any]
 
 
-def encode_rows(frame: pl.DataFrame, features: Sequence[Feature]) -> EncodedRows | None:
-    """Fit the first step of a pipeline on rows, and encode them.
+def encode_rows(rows: PartedFrame, features: Sequence[Feature]) -> EncodedRows | None:
+    """Fit the first step of a pipeline on rows, and encode them, one part after another.
 
     Returns:
         None where there are no rows.
     """
-    if frame.is_empty():
+    if len(rows) == 0:
         return None
     transformer = _create_column_transformer(features)
-    matrix = transformer.fit_transform(raw_frame(frame, features))
+    transformer.fit(raw_frame(_find_categories(rows, features), features))
+    encoder = _read_encoder(transformer)
+    # The order in memory that scikit-learn gives the matrix: the last bits of a sum depend on it.
+    matrix = np.zeros((len(rows), encoder.width), order="C" if encoder.categories else "F")
+    _encode_parts(encoder, rows, matrix)
     return EncodedRows(transformer=transformer, matrix=matrix)
+
+
+def _find_categories(rows: PartedFrame, features: Sequence[Feature]) -> pl.DataFrame:
+    """Return a small frame that has each category of the rows.
+
+    The first step of a pipeline learns nothing else, so it learns the same from this frame.
+    """
+    import polars as pl
+
+    values: dict[str, pl.Series] = {}
+    for frame in rows.read_parts():
+        for feature in features:
+            column = frame[feature.name]
+            present = column.unique() if feature.column.categorical else column[:1]
+            known = values.get(feature.name, present[:0])
+            values[feature.name] = pl.concat([known, present]).unique()
+    height = max(map(len, values.values()))
+    return pl.DataFrame([
+        column.extend_constant(column[0], height - len(column)) for column in values.values()
+    ])  # fmt: skip
+
+
+def encode_parts(encoder: Encoder, rows: PartedFrame) -> Matrix:
+    """Encode rows, one part after another. (n, width)"""
+    matrix = np.zeros((len(rows), encoder.width))
+    _encode_parts(encoder, rows, matrix)
+    return matrix
+
+
+def _encode_parts(encoder: Encoder, rows: PartedFrame, matrix: Matrix) -> None:
+    """Encode rows into a matrix of zeros."""
+    begin = 0
+    for frame in rows.read_parts():
+        end = begin + len(frame)
+        encoder.encode_frame_into(frame, matrix[begin:end])
+        begin = end
 
 
 def fit_encoded(
@@ -160,7 +201,10 @@ def raw_frame(frame: pl.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
 
 def encoder_of(pipeline: Pipeline) -> Encoder:
     """Create the Encoder that encodes as the fitted pipeline does."""
-    column_transformer = pipeline.named_steps[ENCODE]
+    return _read_encoder(pipeline.named_steps[ENCODE])
+
+
+def _read_encoder(column_transformer: ColumnTransformer) -> Encoder:
     categories = {}
     for name, transformer, _ in column_transformer.transformers_:
         if name not in (NUMBERS, "remainder"):

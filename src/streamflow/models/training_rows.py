@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from streamflow.catalog import Feature
 from streamflow.core.training.split import hash_position
 from streamflow.models.forward_months import ForwardMonths
+from streamflow.models.parted_frame import PartedFrame
 from streamflow.models.pipelines import encode_rows, fit_encoded
 
 
@@ -32,7 +33,7 @@ class TrainingRows:
 
     Attributes:
         keys: (n,)
-        frame: (n, features)
+        frame: (n, features) one part for each month.
         label: (n,)
         features: as the catalog declares them.
         trees: the number of trees of a forest.
@@ -41,7 +42,7 @@ class TrainingRows:
     """
 
     keys: pl.Series
-    frame: pl.DataFrame
+    frame: PartedFrame
     label: NDArray[np.int8]
     features: Sequence[Feature]
     trees: int
@@ -85,7 +86,7 @@ class TrainingRows:
         frame = self.frame
         label = self.label
         if rows is not None:
-            frame = frame.filter(pl.Series(rows))
+            frame = frame.filter(rows)
             label = label[rows]
         encoded = encode_rows(frame, self.features)
         for trial in trials:
@@ -107,11 +108,10 @@ class TrainingRows:
             return self
         positions = hash_position(self.keys, salt=f"{salt} sample")
         is_in_sample = positions <= np.partition(positions, rows - 1)[rows - 1]
-        mask = pl.Series(is_in_sample)
         return replace(
             self,
-            keys=self.keys.filter(mask),
-            frame=self.frame.filter(mask),
+            keys=self.keys.filter(pl.Series(is_in_sample)),
+            frame=self.frame.filter(is_in_sample),
             label=self.label[is_in_sample],
             months=self.months and self.months.only(is_in_sample),
         )

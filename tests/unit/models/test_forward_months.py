@@ -16,6 +16,7 @@ from streamflow.models.model_selection import (
     cross_validate,
     predict_out_of_fold,
 )
+from streamflow.models.parted_frame import PartedFrame
 from streamflow.models.training_rows import TrainingRows
 
 USERS = 300
@@ -29,7 +30,7 @@ def two_months(*, turned: bool) -> TrainingRows:
     public = PublicSet(name="x", frame=pl.DataFrame({"a": numbers}), label=label)
     return TrainingRows(
         keys=pl.Series([f"user {number % USERS}" for number in range(2 * USERS)]),
-        frame=public.frame,
+        frame=PartedFrame.of(public.frame),
         label=label,
         features=public.catalog.features,
         trees=5,

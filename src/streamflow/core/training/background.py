@@ -69,13 +69,13 @@ class Background:
         return readable_json(asdict(self))
 
 
-def build_background(frame: pl.DataFrame, categorical: Iterable[str]) -> Background:
-    """Summarize each column of these rows.
+def build_background(columns: Iterable[pl.Series], categorical: Iterable[str]) -> Background:
+    """Summarize each column of some rows.
 
     A rare category is part of the background. A key is not.
 
     Args:
-        frame: The rows, (n, features), n > 0.
+        columns: The features of the rows, each (n,), n > 0; or a frame of them.
         categorical: The names of the categorical features.
 
     >>> import polars as pl
@@ -84,11 +84,13 @@ def build_background(frame: pl.DataFrame, categorical: Iterable[str]) -> Backgro
     {'DSL': 0.6666666666666666}
     """
     categorical_names = set(categorical)
-    features = {
-        name: _summarize(frame[name], categorical=name in categorical_names)
-        for name in frame.columns
-    }
-    return Background(rows=len(frame), features=features)
+    rows = 0
+    features = {}
+    for values in columns:
+        rows = len(values)
+        is_categorical = values.name in categorical_names
+        features[values.name] = _summarize(values, categorical=is_categorical)
+    return Background(rows=rows, features=features)
 
 
 def _summarize(values: pl.Series, *, categorical: bool) -> FeatureSummary:

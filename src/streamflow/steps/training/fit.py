@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from streamflow.models.model_selection import Candidate
+    from streamflow.models.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,7 @@ def fit(platform: Platform, rows: TrainingSet) -> Fitted:
         holdout=learned.holdout,
         probability=learned.probability,
         probes=choose_probes(holdout_matrix, learned.probability),
-        background=_summarize(platform, learned.training_side.frame),
+        background=_summarize(platform, learned.training_side),
         metrics=metrics,
         default_costs=costs,
         training_seconds=learned.training_seconds,
@@ -150,12 +151,12 @@ def _validate_forward(
     return evaluate_holdout(settings, holdout_label, probability, learned.decision.threshold)
 
 
-def _summarize(platform: Platform, training_matrix: pl.DataFrame) -> Background:
+def _summarize(platform: Platform, training_side: TrainingRows) -> Background:
     """Summarise the training side; the reasons of a prediction are given against this summary."""
     categorical = [
         feature.name for feature in platform.catalog.features if feature.column.categorical
     ]
-    return build_background(training_matrix, categorical)
+    return build_background(training_side.frame.read_columns(), categorical)
 
 
 def evaluate_holdout(

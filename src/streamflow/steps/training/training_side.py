@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,23 +26,34 @@ def find_holdout(settings: Settings, rows: TrainingSet) -> NDArray[np.bool_]:
 
 
 def stack_training_sides(platform: Platform, rows: TrainingSet) -> TrainingRows:
-    """Stack the training side of every month, the oldest first."""
+    """Stack the training side of every month, the oldest first.
+
+    The features of a month are read each time they are used; keys and labels stay in memory.
+    """
+    from streamflow.models.parted_frame import FramePart, PartedFrame
     from streamflow.models.training_rows import TrainingRows
 
-    month_frames = [
-        month.frame.filter(pl.Series(~find_holdout(platform.settings, month)))
-        for month in rows.months
-    ]
-    frame = pl.concat(month_frames, rechunk=True)
+    keys = []
+    labels = []
+    parts = []
+    for month in rows.months:
+        is_training = ~find_holdout(platform.settings, month)
+        keys.append(month.frame[rows.key].filter(pl.Series(is_training)))
+        labels.append(month.labels[is_training])
+        parts.append(FramePart(read=partial(_read_features, month), is_selected=is_training))
     return TrainingRows(
-        keys=frame[rows.key],
-        frame=frame.select(rows.features),
-        label=frame[rows.label].cast(pl.Int8).to_numpy(),
+        keys=pl.concat(keys),
+        frame=PartedFrame(parts=tuple(parts)),
+        label=np.concatenate(labels),
         features=platform.catalog.features,
         trees=platform.settings.trees,
         seed=platform.settings.seed,
-        months=_forward_months(rows, [len(month_frame) for month_frame in month_frames]),
+        months=_forward_months(rows, list(map(len, parts))),
     )
+
+
+def _read_features(month: TrainingSet) -> pl.DataFrame:
+    return month.matrix
 
 
 def _forward_months(rows: TrainingSet, row_counts: list[int]) -> ForwardMonths | None:
