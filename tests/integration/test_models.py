@@ -47,7 +47,6 @@ from streamflow.models.kinds.baseline import FOREST
 from streamflow.models.mlflow_model import address_package, write_package
 from streamflow.models.model_file import content_digest, file_digest
 from streamflow.models.model_selection import Candidate
-from streamflow.models.parted_frame import PartedFrame
 from streamflow.models.pipelines import (
     ENCODE,
     MIN_PARALLEL_WORK,
@@ -61,6 +60,7 @@ from streamflow.models.predictor import Predictor, compile_predictor
 from streamflow.models.registry import ModelVersion, Registry
 from streamflow.models.run_record import RunRecord, TrainingSetIdentity
 from streamflow.models.skops_import import import_skops
+from streamflow.models.stacked_frame import StackedFrame
 from streamflow.models.tracking import log_run
 
 AS_OF = datetime(2024, 1, 31, tzinfo=UTC)
@@ -164,10 +164,10 @@ def bits(values: Any) -> bytes:
 
 @pytest.mark.parametrize("catalog", [load_catalog(None), every_kind()], ids=lambda c: c.model)
 @pytest.mark.parametrize("columns", ["all", "categories", "numbers"])
-def test_the_first_step_learns_from_parts_what_it_learns_from_the_whole(
+def test_the_first_step_learns_from_blocks_what_it_learns_from_the_whole(
     catalog: Catalog, columns: str, tmp_path: Path
 ) -> None:
-    """Matrix, its order in memory, and the bytes in a model file. A part has not every category."""
+    """Matrix, its order in memory, and the bytes in a model file. No block has every category."""
     features = [
         feature
         for feature in catalog.features
@@ -177,16 +177,18 @@ def test_the_first_step_learns_from_parts_what_it_learns_from_the_whole(
     more = drawn(catalog.features, 200, seed=3, more_categories=True)
     frames = [drawn(catalog.features, 300, seed=2).drop_nulls(), more, more[:1], more[:0]]
     frame = pl.concat(frames).select(names)
-    parts = [part for some in frames for part in PartedFrame.of(some.select(names)).parts]
+    blocks = [
+        block for some in frames for block in StackedFrame.from_frame(some.select(names)).blocks
+    ]
     transformer = _create_column_transformer(features)
     matrix = transformer.fit_transform(raw_frame(frame, features))
-    encoded = encode_rows(PartedFrame(parts=tuple(parts)), features)
+    encoded = encode_rows(StackedFrame(blocks=tuple(blocks)), features)
     assert encoded is not None
     assert bits(encoded.matrix) == bits(matrix)
     assert encoded.matrix.flags.c_contiguous == matrix.flags.c_contiguous
     skops_export.dump(transformer, tmp_path / "whole")
-    skops_export.dump(encoded.transformer, tmp_path / "parts")
-    assert (tmp_path / "whole").read_bytes() == (tmp_path / "parts").read_bytes()
+    skops_export.dump(encoded.transformer, tmp_path / "blocks")
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "blocks").read_bytes()
 
 
 @pytest.mark.parametrize("catalog", [load_catalog(None), every_kind()], ids=lambda c: c.model)

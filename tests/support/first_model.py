@@ -14,8 +14,8 @@ from streamflow.catalog import Catalog, parse_catalog
 from streamflow.core.statistics.metrics import auc
 from streamflow.models.compiled_model import compile_model
 from streamflow.models.model_selection import REPEATS, choose_kind
-from streamflow.models.parted_frame import PartedFrame
 from streamflow.models.pipelines import encoder_of
+from streamflow.models.stacked_frame import StackedFrame
 from streamflow.models.training_rows import TrainingRows
 
 FOLDS = 5
@@ -114,7 +114,7 @@ def _predict_by_auto(
 ) -> tuple[str, NDArray[np.float64]]:
     rows = TrainingRows(
         keys=pl.Series([f"user {number}" for number in np.flatnonzero(~held)]),
-        frame=PartedFrame.of(public.frame.filter(pl.Series(~held))),
+        frame=StackedFrame.from_frame(public.frame.filter(pl.Series(~held))),
         label=public.label[~held],
         features=public.catalog.features,
         trees=trees,

@@ -20,7 +20,7 @@ from streamflow.errors import TrainingImpossible
 from streamflow.models.encoder import Category, Encoder, Matrix
 from streamflow.models.kinds import MODEL_KINDS
 from streamflow.models.model_kind import FitOptions
-from streamflow.models.parted_frame import PartedFrame
+from streamflow.models.stacked_frame import StackedFrame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ def fit_model(
     """
     return fit_encoded(
         kind,
-        encode_rows(PartedFrame.of(frame), features),
+        encode_rows(StackedFrame.from_frame(frame), features),
         label,
         trees=trees,
         seed=seed,
@@ -87,8 +87,8 @@ class EncodedRows:
     matrix: NDArray[Any]
 
 
-def encode_rows(rows: PartedFrame, features: Sequence[Feature]) -> EncodedRows | None:
-    """Fit the first step of a pipeline on rows, and encode them, one part after another.
+def encode_rows(rows: StackedFrame, features: Sequence[Feature]) -> EncodedRows | None:
+    """Fit the first step of a pipeline on rows, and encode them, one block after another.
 
     Returns:
         None where there are no rows.
@@ -100,11 +100,11 @@ def encode_rows(rows: PartedFrame, features: Sequence[Feature]) -> EncodedRows |
     encoder = _read_encoder(transformer)
     # The order in memory that scikit-learn gives the matrix: the last bits of a sum depend on it.
     matrix = np.zeros((len(rows), encoder.width), order="C" if encoder.categories else "F")
-    _encode_parts(encoder, rows, matrix)
+    _encode_blocks(encoder, rows, matrix)
     return EncodedRows(transformer=transformer, matrix=matrix)
 
 
-def _find_categories(rows: PartedFrame, features: Sequence[Feature]) -> pl.DataFrame:
+def _find_categories(rows: StackedFrame, features: Sequence[Feature]) -> pl.DataFrame:
     """Return a small frame that has each category of the rows.
 
     The first step of a pipeline learns nothing else, so it learns the same from this frame.
@@ -112,29 +112,29 @@ def _find_categories(rows: PartedFrame, features: Sequence[Feature]) -> pl.DataF
     import polars as pl
 
     values: dict[str, pl.Series] = {}
-    for frame in rows.read_parts():
+    for frame in rows.read_blocks():
         for feature in features:
             column = frame[feature.name]
             present = column.unique() if feature.column.categorical else column[:1]
-            known = values.get(feature.name, present[:0])
-            values[feature.name] = pl.concat([known, present]).unique()
+            categories = values.get(feature.name, present[:0])
+            values[feature.name] = pl.concat([categories, present]).unique()
     height = max(map(len, values.values()))
     return pl.DataFrame([
         column.extend_constant(column[0], height - len(column)) for column in values.values()
     ])  # fmt: skip
 
 
-def encode_parts(encoder: Encoder, rows: PartedFrame) -> Matrix:
-    """Encode rows, one part after another. (n, width)"""
+def encode_blocks(encoder: Encoder, rows: StackedFrame) -> Matrix:
+    """Encode rows, one block after another. (n, width)"""
     matrix = np.zeros((len(rows), encoder.width))
-    _encode_parts(encoder, rows, matrix)
+    _encode_blocks(encoder, rows, matrix)
     return matrix
 
 
-def _encode_parts(encoder: Encoder, rows: PartedFrame, matrix: Matrix) -> None:
+def _encode_blocks(encoder: Encoder, rows: StackedFrame, matrix: Matrix) -> None:
     """Encode rows into a matrix of zeros."""
     begin = 0
-    for frame in rows.read_parts():
+    for frame in rows.read_blocks():
         end = begin + len(frame)
         encoder.encode_frame_into(frame, matrix[begin:end])
         begin = end

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from streamflow.catalog import Feature
 from streamflow.core.training.split import hash_position
 from streamflow.models.forward_months import ForwardMonths
-from streamflow.models.parted_frame import PartedFrame
 from streamflow.models.pipelines import encode_rows, fit_encoded
+from streamflow.models.stacked_frame import StackedFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class TrainingRows:
 
     Attributes:
         keys: (n,)
-        frame: (n, features) one part for each month.
+        frame: (n, features) one block for each month.
         label: (n,)
         features: as the catalog declares them.
         trees: the number of trees of a forest.
@@ -42,7 +42,7 @@ class TrainingRows:
     """
 
     keys: pl.Series
-    frame: PartedFrame
+    frame: StackedFrame
     label: NDArray[np.int8]
     features: Sequence[Feature]
     trees: int

@@ -18,14 +18,14 @@ from streamflow.models.model_selection import (
     predict_each_out_of_fold,
     predict_out_of_fold,
 )
-from streamflow.models.parted_frame import PartedFrame
+from streamflow.models.stacked_frame import StackedFrame
 from streamflow.models.training_rows import TrainingRows, Trial
 
 
 def rows_of(public: PublicSet, *, trees: int = 10) -> TrainingRows:
     return TrainingRows(
         keys=pl.Series([f"user {n}" for n in range(len(public.label))]),
-        frame=PartedFrame.of(public.frame),
+        frame=StackedFrame.from_frame(public.frame),
         label=public.label,
         features=public.catalog.features,
         trees=trees,
@@ -63,7 +63,7 @@ def test_many_rows_are_compared_by_a_sample_that_the_keys_decide() -> None:
     again = replace(
         rows,
         keys=rows.keys.gather(shuffled),
-        frame=PartedFrame.of(next(rows.frame.read_parts())[shuffled]),
+        frame=StackedFrame.from_frame(next(rows.frame.read_blocks())[shuffled]),
         label=rows.label[shuffled],
     )
     assert set(again.sample(100, salt="s").keys) == set(sample.keys)

@@ -16,7 +16,7 @@ from streamflow.models.model_selection import (
     cross_validate,
     predict_out_of_fold,
 )
-from streamflow.models.parted_frame import PartedFrame
+from streamflow.models.stacked_frame import StackedFrame
 from streamflow.models.training_rows import TrainingRows
 
 USERS = 300
@@ -30,7 +30,7 @@ def two_months(*, turned: bool) -> TrainingRows:
     public = PublicSet(name="x", frame=pl.DataFrame({"a": numbers}), label=label)
     return TrainingRows(
         keys=pl.Series([f"user {number % USERS}" for number in range(2 * USERS)]),
-        frame=PartedFrame.of(public.frame),
+        frame=StackedFrame.from_frame(public.frame),
         label=label,
         features=public.catalog.features,
         trees=5,

@@ -30,25 +30,26 @@ def stack_training_sides(platform: Platform, rows: TrainingSet) -> TrainingRows:
 
     The features of a month are read each time they are used; keys and labels stay in memory.
     """
-    from streamflow.models.parted_frame import FramePart, PartedFrame
+    from streamflow.models.stacked_frame import FrameBlock, StackedFrame
     from streamflow.models.training_rows import TrainingRows
 
     keys = []
     labels = []
-    parts = []
+    blocks = []
     for month in rows.months:
         is_training = ~find_holdout(platform.settings, month)
         keys.append(month.frame[rows.key].filter(pl.Series(is_training)))
         labels.append(month.labels[is_training])
-        parts.append(FramePart(read=partial(_read_features, month), is_selected=is_training))
+        read_frame = partial(_read_features, month)
+        blocks.append(FrameBlock(read_frame=read_frame, is_selected=is_training))
     return TrainingRows(
         keys=pl.concat(keys),
-        frame=PartedFrame(parts=tuple(parts)),
+        frame=StackedFrame(blocks=tuple(blocks)),
         label=np.concatenate(labels),
         features=platform.catalog.features,
         trees=platform.settings.trees,
         seed=platform.settings.seed,
-        months=_forward_months(rows, list(map(len, parts))),
+        months=_forward_months(rows, list(map(len, blocks))),
     )
 
 
