@@ -17,7 +17,7 @@ from streamflow.core.training.split import hash_position
 from streamflow.errors import TrainingImpossible
 from streamflow.models.compiled_model import compile_model
 from streamflow.models.kinds import MODEL_KINDS
-from streamflow.models.pipelines import encode_parts, encoder_of, require_both_classes
+from streamflow.models.pipelines import encode_blocks, encoder_of, require_both_classes
 from streamflow.models.training_rows import TrainingRows, Trial
 
 # Both numbers are conventions. The key decides the fold of a row, as it decides the hold-out.
@@ -126,7 +126,7 @@ def _predict_fold(
     try:
         for pipeline in training_rows.fit_each(trials, learned_rows):
             if matrix is None:
-                matrix = encode_parts(encoder_of(pipeline), fold_rows)
+                matrix = encode_blocks(encoder_of(pipeline), fold_rows)
             predictions.append(compile_model(pipeline)(matrix))
     except TrainingImpossible as exc:
         raise TrainingImpossible(f"cross-validation in {FOLDS} folds: {exc.message}") from exc

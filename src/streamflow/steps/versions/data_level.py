@@ -17,6 +17,7 @@ from streamflow.core.training.training_set import Source
 from streamflow.core.versions.level_comparison import Level
 from streamflow.core.versions.passport import Passport
 from streamflow.errors import NotRebuildable
+from streamflow.files.frame_store import FrameStore, StoredFrame
 from streamflow.files.read_ahead import read_ahead
 from streamflow.platform import Platform
 from streamflow.progress import Progress
@@ -40,11 +41,11 @@ class VerifiedRows:
     """The verdict on the data level, and the rows that were compared with the digests.
 
     A version is rebuilt from exactly these rows. `frames` has the rows by (table, as_of, revision):
-    as_of and the columns that a training set reads.
+    as_of and the columns that a training set reads. They lie in a file without a name.
     """
 
     level: Level
-    frames: dict[tuple[str, datetime, int], pl.DataFrame]
+    frames: dict[tuple[str, datetime, int], StoredFrame]
 
     def read_rows(
         self,
@@ -53,7 +54,7 @@ class VerifiedRows:
         revisions: list[tuple[datetime, int]],
     ) -> pl.DataFrame:
         """Return the rows of some revisions, in the shape of `frozen_reading.read_rows`."""
-        frames = [self.frames[table, as_of, number] for as_of, number in revisions]
+        frames = [self.frames[table, as_of, number].read() for as_of, number in revisions]
         return pl.concat([frame.select("as_of", *columns) for frame in frames])
 
 
@@ -62,7 +63,7 @@ def verify_frozen_rows(
 ) -> VerifiedRows:
     """Read and verify every revision that a passport names.
 
-    Every column is verified. Of the rows only what a training set reads stays in memory.
+    Every column is verified. Of the rows, what a training set reads is written to a file.
 
     Args:
         platform: with the recorded catalog and settings
@@ -71,6 +72,7 @@ def verify_frozen_rows(
 
     Raises:
         NotRebuildable: a revision is no longer frozen, or rows of it were erased on request
+        DiskFull: there is no space left on the disk of the state folder
     """
     revisions = require_frozen(platform, passport.sources)
     refuse_erased(platform, passport)
@@ -78,6 +80,7 @@ def verify_frozen_rows(
     progress = Progress(platform.notify, "verifying frozen rows", total_rows)
     differences: list[Difference] = []
     frames = {}
+    store = FrameStore(platform.home / "tmp")
     contents = [
         find_content(platform, source, revisions[source.revision_key])
         for source in passport.sources
@@ -89,7 +92,7 @@ def verify_frozen_rows(
         if keeps_rows:
             readable = columns_of_training_set(platform.catalog, content.source.table)
             columns = [name for name in frame.columns if name in readable]
-            frames[content.source.revision_key] = frame.select(columns)
+            frames[content.source.revision_key] = store.add(frame.select(columns))
     differences += _compare_newest_revisions(platform, passport)
     return VerifiedRows(level=Level(name="data", differences=tuple(differences)), frames=frames)
 
