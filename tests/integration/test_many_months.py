@@ -20,6 +20,7 @@ from support.states import TWO_MONTHS, in_state
 from streamflow.core.training.certificate import certificate_differences
 from streamflow.core.training.training_set import TrainingSet
 from streamflow.errors import LabelsMissing, TrainingImpossible
+from streamflow.files.frames import write_chunks
 from streamflow.platform import Platform
 from streamflow.steps.data.forget import forget
 from streamflow.steps.data.materialize import materialize
@@ -110,6 +111,13 @@ def test_earlier_months_are_not_in_memory_and_leave_no_file(
         months, find_recorded_version(months, str(trained.version)).passport
     )
     assert not isinstance(rebuilt.earlier[0].rows, pl.DataFrame)
+
+
+def test_the_rows_of_all_months_are_written_month_by_month(
+    both: TrainingSet, tmp_path: Path
+) -> None:
+    write_chunks(both.read_dated_months(), tmp_path / "set.parquet", facts={})
+    assert pl.read_parquet(tmp_path / "set.parquet").equals(both.dated_rows)
 
 
 def test_february_reads_the_correction_and_january_does_not(both: TrainingSet) -> None:

@@ -71,7 +71,7 @@ def training_set(
 
     Example: streamflow training-set --as-of 2024-01-31 --label-lead 1 --out set.parquet
     """
-    from streamflow.files.frames import write_frame
+    from streamflow.files.frames import write_chunks
     from streamflow.steps.training.training_set import training_set as step
     from streamflow.steps.training.training_set_receipt import describe_training_set
 
@@ -84,7 +84,7 @@ def training_set(
             months=months,
         )
     if out:
-        write_frame(rows.dated_rows, out)
+        write_chunks(rows.read_dated_months(), out, facts={})
     show(describe_training_set(rows, out), as_json=as_json, text=receipts.training_set)
 
 

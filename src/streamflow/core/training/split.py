@@ -54,5 +54,6 @@ def hash_position(keys: Iterable[str | int] | pl.Series, *, salt: str) -> NDArra
     """
     prefix = salt.encode() + b"\x00"
     digests = (sha256(prefix + str(key).encode()).digest() for key in keys)
-    first_bytes = b"".join(digest[:8] for digest in digests)
-    return np.frombuffer(first_bytes, dtype=">u8").astype(np.uint64)
+    # An array of 8-byte texts from an iterator: a list of them would take 50 bytes for each key.
+    first_bytes = np.fromiter((digest[:8] for digest in digests), dtype="S8")
+    return first_bytes.view(">u8").astype(np.uint64)

@@ -5,7 +5,7 @@ A training set of many months is the set of the newest month, with the sets of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -125,23 +125,28 @@ class TrainingSet(Receipt):
 
     @property
     def dated_rows(self) -> pl.DataFrame:
-        """Return the rows of all months, as they are written to a file.
+        """Return the rows of all months, as they are written to a file."""
+        import polars as pl
+
+        return pl.concat(self.read_dated_months())
+
+    def read_dated_months(self) -> Iterator[pl.DataFrame]:
+        """Read the rows of one month after another, as they are written to a file.
 
         The rows of many months begin with two more columns: as_of and known_at of the month.
         """
         import polars as pl
 
         if not self.earlier:
-            return self.frame
+            yield self.frame
+            return
         instant_type = pl.Datetime("us", "UTC")
-        return pl.concat([
-            month.frame.select(
+        for month in self.months:
+            yield month.frame.select(
                 pl.lit(month.as_of).cast(instant_type).alias("as_of"),
                 pl.lit(month.known_at).cast(instant_type).alias("known_at"),
                 pl.all(),
             )
-            for month in self.months
-        ])  # fmt: skip
 
     @cached_property
     def content(self) -> TableDigest:
