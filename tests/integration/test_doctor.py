@@ -194,6 +194,18 @@ def test_a_taken_port_is_told_from_our_own_api(settings: Settings, platform: Pla
         assert (ours.state, ours.text.split(": ")[1]) == ("ok", "our API answers")
 
 
+def test_an_api_that_asks_for_a_key_is_no_other_program(
+    settings: Settings, platform: Platform
+) -> None:
+    with served(platform, until="/health", extra={"STREAMFLOW_API_AUTH": "on"}) as base:
+        port = int(base.rsplit(":", 1)[1])
+        guarded = look(settings.model_copy(update={"api_port": port}))["port"]
+    assert (guarded.state, guarded.text.split(": ")[1]) == (
+        "ok",
+        "an API that asks for a key answers",
+    )
+
+
 def test_the_command_shows_the_states_and_ends_with_0_on_a_new_installation(
     settings: Settings, cluster: Any, installation: str
 ) -> None:

@@ -17,14 +17,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from streamflow.errors import PortTaken, ServiceFailed
-from streamflow.services.processes import free_port, require_port
+from streamflow.services.processes import free_port, require_port, web_address
 from streamflow.services.programs import PROGRAMS_BY_NAME, Program
 
 # Bytes in the path of the socket's folder. While supervisor makes the socket, it adds its process
 # id to the name.
 SOCKET_FOLDER_LIMIT = 90
 # The address at which a service is asked that listens on all addresses.
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- nothing is bound here
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- nothing is bound here
 PORTS_TRIED = 100
 LOCK_ATTEMPTS = 10
 LOCK_PAUSE_S = 0.05
@@ -53,13 +53,21 @@ class Stack:
         port = self.ports[name]
         if not port:
             return ""
-        host = LOOPBACK.get(self.host, self.host)
-        return f"http://{host}:{port}{path}"
+        return f"{local_address(self.host, port)}{path}"
 
     def save(self, home: Path) -> None:
         """Write the stack to a file, for the commands that look for what is up."""
         path = run_folder(home) / "stack.json"
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+
+def local_address(host: str, port: int) -> str:
+    """Return the address at which this machine reaches a service that is bound to `host`.
+
+    >>> local_address("0.0.0.0", 8000), local_address("::", 8000)
+    ('http://127.0.0.1:8000', 'http://[::1]:8000')
+    """
+    return web_address(LOOPBACK.get(host, host), port)
 
 
 def run_folder(home: Path) -> Path:
