@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from streamflow.errors import PortTaken, ServiceFailed
+from streamflow.files.text_files import write_text
 from streamflow.services.processes import free_port, require_port, web_address
 from streamflow.services.programs import PROGRAMS_BY_NAME, Program
 
@@ -25,6 +26,7 @@ from streamflow.services.programs import PROGRAMS_BY_NAME, Program
 SOCKET_FOLDER_LIMIT = 90
 # The address at which a service is asked that listens on all addresses.
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- nothing is bound here
+STACK_FILE = "stack.json"  # in the run folder
 PORTS_TRIED = 100
 LOCK_ATTEMPTS = 10
 LOCK_PAUSE_S = 0.05
@@ -57,8 +59,7 @@ class Stack:
 
     def save(self, home: Path) -> None:
         """Write the stack to a file, for the commands that look for what is up."""
-        path = run_folder(home) / "stack.json"
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        write_text(run_folder(home) / STACK_FILE, json.dumps(asdict(self)), replace=True)
 
 
 def local_address(host: str, port: int) -> str:
@@ -104,7 +105,8 @@ def _make_private(path: Path) -> Path:
 def take_lock(home: Path) -> int | None:
     """Take the lock that says that a stack is up for this state folder.
 
-    Whoever only looks holds the lock for a moment, so it is tried for half a second.
+    Whoever only looks holds the lock for a moment, so it is tried for half a second. What an
+    earlier stack left is deleted: its ports may be those of a different installation now.
 
     Returns:
         The file descriptor of the lock; None when a different process holds it.
@@ -112,6 +114,7 @@ def take_lock(home: Path) -> int | None:
     for _ in range(LOCK_ATTEMPTS):
         descriptor = _try_lock(home, fcntl.LOCK_EX)
         if descriptor is not None:
+            (run_folder(home) / STACK_FILE).unlink(missing_ok=True)
             return descriptor
         time.sleep(LOCK_PAUSE_S)
     return None
@@ -141,11 +144,17 @@ def is_up(home: Path) -> bool:
 
 
 def read_running_stack(home: Path) -> Stack | None:
-    """Return the stack that is up for this state folder; None when there is none."""
-    file = home / "run" / "stack.json"
-    if not is_up(home) or not file.is_file():
+    """Return the stack that is up for this state folder; None when there is none.
+
+    It is also None while `up` still chooses the ports.
+    """
+    if not is_up(home):
         return None
-    return Stack(**json.loads(file.read_text(encoding="utf-8")))
+    try:
+        text = (home / "run" / STACK_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    return Stack(**json.loads(text))
 
 
 def choose_ports(
