@@ -69,16 +69,15 @@ def test_one_that_was_lost_or_has_failed_is_not_used_again(address: Address) -> 
 
 
 def test_a_server_that_ends_a_stream_is_a_lost_connection(address: Address) -> None:
+    rows = arrow.stream(address, "SELECT repeat('x', 100) FROM generate_series(1, 5000000)")
+    next(rows)
+    with connect(address, autocommit=True) as administrator:
+        administrator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE query LIKE '%generate_series%' AND pid <> pg_backend_pid()"
+        )
     with (
         pytest.raises(DatabaseUnavailable, match="the connection was lost"),
         translate_errors(address),
     ):
-        rows = arrow.stream(address, "SELECT repeat('x', 100) FROM generate_series(1, 5000000)")
-        next(rows)
-        with connect(address, autocommit=True) as administrator:
-            administrator.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE query LIKE '%generate_series%' AND pid <> pg_backend_pid()"
-            )
-        for _ in rows:
-            pass
+        list(rows)
