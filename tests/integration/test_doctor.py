@@ -237,6 +237,19 @@ def test_a_database_that_does_not_answer_hides_nothing_else(tmp_path: Path) -> N
     assert not (tmp_path / "home").exists()
 
 
+def test_a_missing_column_hides_nothing_else_whichever_driver_notices_it(
+    settings: Settings,
+) -> None:
+    """psycopg, ADBC and SQLAlchemy: each has errors of its own."""
+    administer(settings, "ALTER TABLE frozen.subscriptions DROP COLUMN monthly_fee CASCADE")
+    administer(settings, "ALTER TABLE feast.feature_views DROP COLUMN feature_view_proto")
+    found = look(settings)
+    assert {"tables", "frozen rows", "Feast registry"} <= wrong(found)
+    assert "monthly_fee" in found["frozen rows"].text
+    assert found["Feast registry"].text.startswith("column feature_views.feature_view_proto")
+    assert len(found) == 26
+
+
 def test_a_broken_catalog_hides_neither_the_server_nor_its_protection(
     settings: Settings, tmp_path: Path
 ) -> None:
