@@ -136,7 +136,10 @@ def note_creation(home: Path, folders: ServerFolders) -> None:
 
 def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid not in (os.geteuid(), account.pw_uid if account else -1):
+    # In /tmp everybody can make a link of this name to a folder of ours.
+    is_foreign_link = folder.is_symlink() and folder.lstat().st_uid != os.geteuid()
+    owners = (os.geteuid(), account.pw_uid if account else -1)
+    if is_foreign_link or folder.stat().st_uid not in owners:
         raise DatabaseUnavailable(
             f"the folder {folder} belongs to a different user",
             remedy="Remove it, or set STREAMFLOW_HOME to a different folder.",

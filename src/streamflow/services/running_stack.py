@@ -92,7 +92,8 @@ def socket_path(home: Path) -> Path:
 def _make_private(path: Path) -> Path:
     """Make a folder that only you can open. Raises ServiceFailed when it is another user's."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.stat().st_uid != os.geteuid():
+    # In /tmp everybody can make a link of this name to a folder of yours.
+    if {path.lstat().st_uid, path.stat().st_uid} != {os.geteuid()}:
         raise ServiceFailed(
             f"{path}: it belongs to a different user",
             state="Nothing was changed.",
