@@ -100,12 +100,16 @@ class Supervisor:
         raise self._failure("supervisord ended")
 
     def start(self, name: str) -> None:
-        """Start a service. If it ends at once, supervisord starts it again, as it does later."""
+        """Start a service. If it ends at once, supervisord starts it again, as it does later.
+
+        Raises:
+            ServiceFailed: supervisord is gone, or is being stopped.
+        """
         try:
             self._call("supervisor.startProcess", process_name(name), False)
-        except Fault as fault:
-            if fault.faultCode != Faults.SPAWN_ERROR:
-                raise
+        except NO_LIST as exc:
+            if not (isinstance(exc, Fault) and exc.faultCode == Faults.SPAWN_ERROR):
+                raise self._failure(f"supervisord does not start {name} ({exc})") from exc
 
     def processes(self) -> list[Process]:
         """List all services, started or not. Raises ServiceFailed when supervisord is gone."""

@@ -1,0 +1,28 @@
+"""What is said of a service that supervisord cannot start any more."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from support.processes import wait_for
+
+from streamflow.errors import ServiceFailed
+from streamflow.services.running_stack import Stack, take_lock
+from streamflow.services.supervision import supervised
+
+STACK = Stack(host="127.0.0.1", ports={"reconcile": 0}, prefect_url="")
+
+
+def test_a_service_that_starts_while_down_stops_all_is_said_to_be_stopped(tmp_path: Path) -> None:
+    lock = take_lock(tmp_path)
+    assert lock is not None
+    with supervised(tmp_path, STACK, dict(os.environ), lock) as supervisor:
+        supervisor._call("supervisor.shutdown")  # as `down` does, from a different process
+        with pytest.raises(ServiceFailed, match="supervisord does not start reconcile"):
+            supervisor.start("reconcile")
+        assert wait_for(lambda: not supervisor.alive())
+        with pytest.raises(ServiceFailed, match="supervisord does not start reconcile"):
+            supervisor.start("reconcile")
+    os.close(lock)
