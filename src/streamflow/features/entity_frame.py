@@ -62,8 +62,8 @@ def _read_entities(entity_df: Any, run_query: RunQuery) -> pa.Table:
     from feast.errors import InvalidEntityType
 
     if isinstance(entity_df, str):
-        # Feast takes an entity frame as SQL from its caller, so the query is the caller's own. It may
-        # end with a comment.
+        # Feast takes an entity frame as SQL from its caller, so the query is the caller's own.
+        # It may end with a comment, so a line end follows.
         query = entity_df.strip().rstrip(";")
         table = run_query(f"SELECT * FROM ({query}\n) AS entity")  # noqa: S608
     elif isinstance(entity_df, pd.DataFrame):
