@@ -131,10 +131,19 @@ class Supervisor:
         while self.alive():
             with suppress(*NO_ANSWER):  # supervisord is just starting or ending
                 if not is_shutting_down:
-                    is_shutting_down = bool(self._call("supervisor.shutdown"))
+                    is_shutting_down = self._request_shutdown()
             if time.monotonic() > deadline:
                 raise self._failure(f"supervisord did not stop within {STOP_TIMEOUT_S:.0f} s")
             time.sleep(0.05)
+
+    def _request_shutdown(self) -> bool:
+        """Tell supervisord to stop all services and to end, unless somebody has done so before."""
+        try:
+            return bool(self._call("supervisor.shutdown"))
+        except Fault as fault:
+            if fault.faultCode != Faults.SHUTDOWN_STATE:
+                raise
+            return True
 
 
 def _describe_process(info: Mapping[str, Any], restarts: int) -> Process:
