@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamflow.database import server_folder
+from streamflow.database.server_claim import read_claim, read_note, write_claim, write_note
 from streamflow.errors import DatabaseUnavailable, ServiceFailed
 from streamflow.services import running_stack
 
@@ -42,3 +43,30 @@ def test_a_link_of_ours_is_a_folder_of_ours(tmp_path: Path) -> None:
     target.chmod(0o755)
     assert running_stack._make_private(link) == link
     assert stat.S_IMODE(target.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has folders outside the state folder")
+def test_a_deletion_that_fails_is_no_success_and_can_be_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = tmp_path / "base"
+    home = tmp_path / "home"
+    root = base / "server"
+    (root / "data" / "base").mkdir(parents=True)
+    (root / "server.lock").touch()
+    home.mkdir()
+    write_note(home, root, is_created=True)
+    write_claim(root, home)
+    monkeypatch.setattr(server_folder, "SHARED_FOLDERS", (base,))
+    with monkeypatch.context() as broken:
+        broken.setattr(server_folder.shutil, "rmtree", _refuse)
+        with pytest.raises(PermissionError):
+            server_folder.remove_server_folders(home)
+    assert (read_note(home), read_claim(root)) == (root, home)
+    server_folder.remove_server_folders(home)
+    assert not root.exists()
+    assert read_note(home) is None
+
+
+def _refuse(path: Path) -> None:
+    raise PermissionError(path)
