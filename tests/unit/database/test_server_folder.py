@@ -26,7 +26,7 @@ def test_a_link_of_somebody_else_is_refused_and_its_target_is_left_alone(tmp_pat
     os.chown(link, SOMEBODY_ELSE, SOMEBODY_ELSE, follow_symlinks=False)
     with pytest.raises(DatabaseUnavailable, match="belongs to a different user"):
         server_folder._make_private(link, server_folder._find_account())
-    with pytest.raises(ServiceFailed, match="belongs to another user"):
+    with pytest.raises(ServiceFailed, match="belongs to a different user"):
         running_stack._make_private(link)
     status = target.stat()
     assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o755, os.geteuid())
