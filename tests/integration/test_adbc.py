@@ -10,7 +10,8 @@ import pytest
 from conftest import Cluster
 from support.processes import wait_for
 
-from streamflow.database import Address, adbc, arrow, connect
+from streamflow.database import Address, adbc, arrow, connect, translate_errors
+from streamflow.errors import DatabaseUnavailable
 
 PID = "SELECT pg_backend_pid() AS pid"
 
@@ -65,3 +66,18 @@ def test_one_that_was_lost_or_has_failed_is_not_used_again(address: Address) -> 
         with pytest.raises(adbc_driver_manager.DataError, match="division by zero"):
             arrow.read(address, "SELECT 1/0")
         assert pid(address) != failed
+
+
+def test_a_server_that_ends_a_stream_is_a_lost_connection(address: Address) -> None:
+    rows = arrow.stream(address, "SELECT repeat('x', 100) FROM generate_series(1, 5000000)")
+    next(rows)
+    with connect(address, autocommit=True) as administrator:
+        administrator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE query LIKE '%generate_series%' AND pid <> pg_backend_pid()"
+        )
+    with (
+        pytest.raises(DatabaseUnavailable, match="the connection was lost"),
+        translate_errors(address),
+    ):
+        list(rows)

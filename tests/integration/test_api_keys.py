@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from errno import EMFILE
 from functools import partial
 
 import psycopg
@@ -55,6 +57,22 @@ def test_keys_that_are_known_outlive_the_database_for_a_time_only(platform: Plat
     (words,) = said
     assert words.startswith("cannot read the API keys (")
     assert words.endswith("); the last keys stay in force for 2 s")
+
+
+def test_the_keys_are_read_again_after_the_process_had_no_free_file(platform: Platform) -> None:
+    new = create_key(platform, "crm", scope="read", days=None)
+    said = list[str]()
+    errors = [OSError(EMFILE, os.strerror(EMFILE)) for _ in range(3)]
+
+    def open_connection() -> psycopg.Connection:
+        if errors:
+            raise errors.pop()
+        return connect(platform.login.with_role(API), autocommit=True)
+
+    ring = KeyRing(open_connection, said.append, interval_s=0.05)
+    with ring.keep_reading():
+        assert wait_for(lambda: ring.find(new.key.encode()) is not None)
+    assert said == ["cannot read the API keys (OSError); the last keys stay in force for 300 s"]
 
 
 def test_a_key_is_shown_once_and_its_digest_alone_is_kept(

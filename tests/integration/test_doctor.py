@@ -194,6 +194,18 @@ def test_a_taken_port_is_told_from_our_own_api(settings: Settings, platform: Pla
         assert (ours.state, ours.text.split(": ")[1]) == ("ok", "our API answers")
 
 
+def test_an_api_that_asks_for_a_key_is_no_other_program(
+    settings: Settings, platform: Platform
+) -> None:
+    with served(platform, until="/health", extra={"STREAMFLOW_API_AUTH": "on"}) as base:
+        port = int(base.rsplit(":", 1)[1])
+        guarded = look(settings.model_copy(update={"api_port": port}))["port"]
+    assert (guarded.state, guarded.text.split(": ")[1]) == (
+        "ok",
+        "an API that asks for a key answers",
+    )
+
+
 def test_the_command_shows_the_states_and_ends_with_0_on_a_new_installation(
     settings: Settings, cluster: Any, installation: str
 ) -> None:
@@ -223,6 +235,19 @@ def test_a_database_that_does_not_answer_hides_nothing_else(tmp_path: Path) -> N
     assert wrong(found) == {"PostgreSQL", "port", "inbox"}
     assert found["PostgreSQL"].remedy == "Start the server, or correct STREAMFLOW_DATABASE_URL."
     assert not (tmp_path / "home").exists()
+
+
+def test_a_missing_column_hides_nothing_else_whichever_driver_notices_it(
+    settings: Settings,
+) -> None:
+    """psycopg, ADBC and SQLAlchemy: each has errors of its own."""
+    administer(settings, "ALTER TABLE frozen.subscriptions DROP COLUMN monthly_fee CASCADE")
+    administer(settings, "ALTER TABLE feast.feature_views DROP COLUMN feature_view_proto")
+    found = look(settings)
+    assert {"tables", "frozen rows", "Feast registry"} <= wrong(found)
+    assert "monthly_fee" in found["frozen rows"].text
+    assert found["Feast registry"].text.startswith("column feature_views.feature_view_proto")
+    assert len(found) == 26
 
 
 def test_a_broken_catalog_hides_neither_the_server_nor_its_protection(

@@ -38,6 +38,10 @@ FROM generate_series(1, 60) AS n
 """
 
 
+# The server refuses it at the fifth row only.
+DIVIDES = "SELECT customer_id, 1 / (customer_id - 5) AS ratio FROM crm.customers"
+
+
 @pytest.fixture
 def source(cluster: Cluster, installation: str) -> str:
     """Return the URL of a database with customers, without its last part."""
@@ -93,10 +97,18 @@ def test_a_query_gives_the_rows(source: str, tmp_path: Path) -> None:
     assert receipt.keys == 8
 
 
+def test_a_query_may_end_with_a_comment(source: str, tmp_path: Path) -> None:
+    query = "SELECT * FROM crm.customers -- all of them"
+    path = fetch_rows(source.format(""), tmp_path, query=query)
+    assert init([path], tmp_path / "catalog.toml").keys == 60
+
+
 def test_what_cannot_be_read_is_said_without_the_password(source: str, tmp_path: Path) -> None:
     for url, query, said in (
         (source.format("/crm.nobody"), None, 'relation "crm.nobody" does not exist'),
         (source.format(""), "SELECT 1 FROM", "syntax error"),
+        (source.format(""), "SELECT 1 AS id, 2 AS id", "two columns are called 'id'"),
+        (source.format(""), DIVIDES, ": division by zero"),
         (source.format(""), None, "the URL must end with DATABASE/SCHEMA.TABLE"),
         ("mysql://me:secret@/crm/people", None, "must begin with postgresql://"),
     ):

@@ -344,6 +344,10 @@ def test_the_entity_frame_may_be_sql(tiny: Tiny) -> None:
     ).to_arrow()
     assert answer.column_names == ["user_id", "event_timestamp", "extra", "tenure"]
     assert answer["tenure"].to_pylist() == [2, 1]
+    commented = query.removesuffix(";") + " -- the newest first"
+    assert tiny.store.get_historical_features(
+        entity_df=commented, features=["plan_fv:tenure"]
+    ).to_arrow()["tenure"].to_pylist() == [2, 1]
 
 
 def test_without_an_entity_frame_every_row_of_the_period_is_asked(tiny: Tiny) -> None:

@@ -20,6 +20,7 @@ from streamflow.errors import StreamflowError, VersionMissing
 from streamflow.models.trial_process import TrialProcess
 from streamflow.packages import explain_missing_package
 from streamflow.platform import Platform, require_migrated
+from streamflow.runtime import code_digest
 from streamflow.steps.serving.serving_version import Serving, load_serving_version
 from streamflow.steps.stages.transitions import ProductionStatus, production_status
 
@@ -106,8 +107,8 @@ class RegistryFollower:
         self._is_migrated = False
         # When the question that has no answer yet was asked.
         self._asked_at: float | None = None
-        # A version that could not be loaded, and when it was tried.
-        self._failed_load: tuple[int, float] | None = None
+        # A version that could not be loaded, when it was tried, and why it is refused.
+        self._failed_load: tuple[int, float, str] | None = None
         self._thread = Thread(target=self._follow_registry, name="reload", daemon=True)
 
     def start(self) -> None:
@@ -180,8 +181,8 @@ class RegistryFollower:
                 self.current = ServedVersion(refused=refused, notes=holder.notes)
             elif current.serving is not None and current.serving.version == version:
                 self.current = replace(current, since=holder.since, refused="", notes=holder.notes)
-            elif self._failed_lately(version):
-                self.current = replace(current, notes=holder.notes)
+            elif refused := self._recent_refusal(version):
+                self.current = replace(current, refused=refused, notes=holder.notes)
             else:
                 self._load(version, holder)
 
@@ -191,26 +192,31 @@ class RegistryFollower:
             require_migrated(self._platform)
             self._is_migrated = True
 
-    def _failed_lately(self, version: int) -> bool:
-        """Return whether this version could not be loaded a short time ago."""
+    def _recent_refusal(self, version: int) -> str:
+        """Return why this version could not be loaded a short time ago; empty: it was not tried.
+
+        What is served may have changed since, and an error of the registry may have been shown.
+        """
         if self._failed_load is None:
-            return False
-        failed_version, failed_at = self._failed_load
-        return failed_version == version and time.monotonic() < failed_at + RETRY_INTERVAL_S
+            return ""
+        failed_version, failed_at, refused = self._failed_load
+        is_recent = time.monotonic() < failed_at + RETRY_INTERVAL_S
+        return refused if failed_version == version and is_recent else ""
 
     def _load(self, version: int, holder: ProductionStatus) -> None:
         try:
             serving = self._load_tried(version)
         # Whatever the error is: the former version goes on, and the error is shown and counted.
         except Exception as error:  # noqa: BLE001
-            self._failed_load = version, time.monotonic()
             reason = _describe_reason(error)
             refused = f"version {version} is in Production and cannot be served: {reason}"
+            self._failed_load = version, time.monotonic(), refused
             self.current = replace(self.current, refused=refused, notes=holder.notes)
             self._count("refused", version)
             return
-        # The policy is built at its first use. Build it here, so that no request waits for it.
+        # Both are computed at their first use. Do it here, so that no request waits for them.
         _ = serving.policy
+        code_digest()
         if self.current.serving is None:
             # From now on the garbage collector skips all objects that libraries have made so far.
             # To look through them holds up requests for 0.2 s.

@@ -77,7 +77,8 @@ class Traces:
             },
         )
         _add_notes(span, notes, status)
-        ends = [start for _, start in notes.phases[1:]] + [now]
+        starts = [start for _, start in notes.phases]
+        ends = [*starts, now][1:]  # none for a request without a prediction
         for (phase, start), end in zip(notes.phases, ends, strict=True):
             child = self._tracer.start_span(
                 phase, context=set_span_in_context(span), start_time=to_wall_clock(start)

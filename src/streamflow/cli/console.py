@@ -41,7 +41,7 @@ def console(context: typer.Context, host: Host = None, port: Port = None) -> Non
     Example: streamflow console --host 0.0.0.0 --port 8400
     """
     from streamflow.services.prefect_server import find_server_address
-    from streamflow.services.processes import require_port
+    from streamflow.services.processes import require_port, web_address
     from streamflow.services.surroundings import make_surroundings
 
     call = invocation(context)
@@ -57,7 +57,8 @@ def console(context: typer.Context, host: Host = None, port: Port = None) -> Non
     # A job must not find the variables that this platform sets for its own role.
     processes = ChildProcesses(call.flag_settings)
     with call.platform(role=CONSOLE) as platform:
-        call.notify(f"http://{settings.console_host}:{bound_port}  (Ctrl-C stops the console)")
+        address = web_address(settings.console_host, bound_port)
+        call.notify(f"{address}  (Ctrl-C stops the console)")
         serve_console(
             platform,
             settings.console_host,

@@ -145,7 +145,7 @@ def serve(
     """
     from dataclasses import replace
 
-    from streamflow.services.processes import require_port
+    from streamflow.services.processes import require_port, web_address
 
     call = invocation(context)
     flags = {**call.flags, "api_host": host, "api_port": port, "api_workers": workers}
@@ -157,7 +157,7 @@ def serve(
         from streamflow.warehouse.roles import API
 
         with call.platform(role=API, migrated=False) as platform:
-            address = f"http://{settings.api_host}:{bound_port}"
+            address = web_address(settings.api_host, bound_port)
             call.notify(f"{address}  (documentation at /docs; Ctrl-C stops the API)")
             run_server(
                 platform,

@@ -2,7 +2,7 @@
 
 from streamflow.database.address import Address, from_url
 from streamflow.database.connect import connect, ensure_database, is_absent_database, server_version
-from streamflow.database.driver_errors import translate_errors
+from streamflow.database.driver_errors import find_driver_error, translate_errors
 from streamflow.database.dump import Snapshot, run_sql, snapshot
 from streamflow.database.embedded import (
     Attachment,
@@ -34,6 +34,7 @@ __all__ = [
     "connect",
     "data_folder",
     "ensure_database",
+    "find_driver_error",
     "find_folders_outside",
     "find_orphaned_servers",
     "find_server_of_others",

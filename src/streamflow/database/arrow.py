@@ -26,10 +26,27 @@ def stream(
     query: str,
     parameters: Sequence[object] = (),
 ) -> Iterator[pa.RecordBatch]:
-    """Read the rows of a query in batches, as the server sends them."""
+    """Read the rows of a query in batches, as the server sends them.
+
+    An error of the server that comes after the first rows is raised as an error of the driver, too:
+    pyarrow reads the batches, and would raise an OSError.
+    """
     with open_cursor(address) as cursor:
         cursor.execute(query, list(parameters) or None)
-        yield from cursor.fetch_record_batch()
+        yield from _translated(cursor.fetch_record_batch())
+
+
+def _translated(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException) as exc:
+            raise adbc_driver_manager.OperationalError(
+                str(exc), status_code=adbc_driver_manager.AdbcStatusCode.IO
+            ) from exc
+        yield batch
 
 
 def ingest(connection: Any, schema: str, table: str, chunks: Iterable[pl.DataFrame]) -> None:

@@ -48,8 +48,8 @@ def translate_errors(
             raise
         raise _server_disk_full(address, log_end) from error
     except Exception as exc:
-        driver_error = _find_driver_error(exc)
-        if driver_error is None:
+        driver_error = find_driver_error(exc)
+        if not isinstance(driver_error, TRANSLATED_ERRORS):
             raise
         translation = _translate(driver_error, address, read_log_end)
         if translation is None:
@@ -57,10 +57,10 @@ def translate_errors(
         raise translation from exc
 
 
-def _find_driver_error(error: Exception) -> psycopg.Error | adbc_driver_manager.Error | None:
+def find_driver_error(error: Exception) -> psycopg.Error | adbc_driver_manager.Error | None:
     """Return the error of a driver: the error itself, or the one that SQLAlchemy wrapped in it."""
     for candidate in (error, getattr(error, "orig", None)):
-        if isinstance(candidate, TRANSLATED_ERRORS):
+        if isinstance(candidate, psycopg.Error | adbc_driver_manager.Error):
             return candidate
     return None
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+import adbc_driver_manager
 import psycopg
 import pyarrow as pa
 from psycopg import sql
@@ -15,10 +18,12 @@ from streamflow.database import arrow
 from streamflow.database.address import Address, from_url
 from streamflow.database.connect import connect
 from streamflow.database.sql_files import load_queries
-from streamflow.errors import CatalogInvalid, SettingsInvalid
+from streamflow.errors import CatalogInvalid, DatabaseUnavailable, SettingsInvalid
 
 QUERIES = load_queries(__file__, "foreign_rows.sql")
 STATE = "No catalog was written."
+# What the server says, in a message of ADBC.
+SERVER_ERROR = re.compile(r"ERROR: +(.+)")
 
 # The types that Arrow has too. All others are read as text.
 SHARED_TYPES = frozenset(
@@ -92,7 +97,13 @@ def stream_rows(source: ForeignSource) -> Iterator[pa.RecordBatch]:
     """
     with connect(source.address) as connection:
         statement = _compose_typed(connection, source).as_string(connection)
-    yield from arrow.stream(source.address, statement)
+    try:
+        yield from arrow.stream(source.address, statement)
+    except adbc_driver_manager.Error as exc:
+        reason = SERVER_ERROR.search(str(exc))
+        if reason is None:  # it is an error of the connection
+            raise DatabaseUnavailable(f"{source.address.display}: {exc}") from exc
+        raise _refuse(source, reason[1]) from exc
 
 
 def _compose_typed(connection: psycopg.Connection, source: ForeignSource) -> sql.Composable:
@@ -101,14 +112,14 @@ def _compose_typed(connection: psycopg.Connection, source: ForeignSource) -> sql
     try:
         cursor = connection.execute(QUERIES["describe_rows"].format(rows=rows))
     except psycopg.Error as exc:
-        reason = str(exc.diag.message_primary or exc)
-        raise CatalogInvalid(
-            f"--from {source.address.display}: {reason}",
-            state=STATE,
-            remedy="Correct the name of the table, or the query.",
-        ) from exc
+        raise _refuse(source, str(exc.diag.message_primary or exc)) from exc
+    described = cursor.description or []
+    names = Counter(column.name for column in described)
+    repeated = [column_name for column_name, count in names.items() if count > 1]
+    if repeated:
+        raise _refuse(source, f"two columns are called '{repeated[0]}'")
     columns: list[sql.Composable] = []
-    for column in cursor.description or ():
+    for column in described:
         info = connection.adapters.types.get(column.type_code)
         name = sql.Identifier(column.name)
         if info is not None and info.name in SHARED_TYPES:
@@ -116,3 +127,11 @@ def _compose_typed(connection: psycopg.Connection, source: ForeignSource) -> sql
         else:
             columns.append(sql.SQL("{name}::text AS {name}").format(name=name))
     return QUERIES["typed_rows"].format(columns=sql.SQL(", ").join(columns), rows=rows)
+
+
+def _refuse(source: ForeignSource, reason: str) -> CatalogInvalid:
+    return CatalogInvalid(
+        f"--from {source.address.display}: {reason}",
+        state=STATE,
+        remedy="Correct the name of the table, or the query.",
+    )

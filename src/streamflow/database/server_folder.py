@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from streamflow.database.server_claim import (
+    CLAIM_FILE,
     NOTE_FILE,
     is_claimed_by,
     read_note,
@@ -136,7 +137,10 @@ def note_creation(home: Path, folders: ServerFolders) -> None:
 
 def _make_private(folder: Path, account: pwd.struct_passwd | None) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid not in (os.geteuid(), account.pw_uid if account else -1):
+    # In /tmp everybody can make a link of this name to a folder of ours.
+    is_foreign_link = folder.is_symlink() and folder.lstat().st_uid != os.geteuid()
+    owners = (os.geteuid(), account.pw_uid if account else -1)
+    if is_foreign_link or folder.stat().st_uid not in owners:
         raise DatabaseUnavailable(
             f"the folder {folder} belongs to a different user",
             remedy="Remove it, or set STREAMFLOW_HOME to a different folder.",
@@ -167,9 +171,18 @@ def is_own_server(home: Path, folders: ServerFolders) -> bool:
 
 
 def remove_server_folders(home: Path) -> None:
-    """Delete the folders that lie outside `home`. The server must have stopped before."""
-    for folder in find_folders_outside(home):
-        shutil.rmtree(folder, ignore_errors=True)
+    """Delete the folders that lie outside `home`. The server must have stopped before.
+
+    If this is interrupted, or raises an OSError, the next call continues: the file that says whose
+    the folders are is deleted last.
+    """
+    for folder in reversed(find_folders_outside(home)):  # the one of the server last
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == CLAIM_FILE):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        folder.rmdir()
     (home / NOTE_FILE).unlink(missing_ok=True)
 
 

@@ -63,8 +63,9 @@ def _read_entities(entity_df: Any, run_query: RunQuery) -> pa.Table:
 
     if isinstance(entity_df, str):
         # Feast takes an entity frame as SQL from its caller, so the query is the caller's own.
+        # It may end with a comment, so a line end follows.
         query = entity_df.strip().rstrip(";")
-        table = run_query(f"SELECT * FROM ({query}) AS entity")  # noqa: S608
+        table = run_query(f"SELECT * FROM ({query}\n) AS entity")  # noqa: S608
     elif isinstance(entity_df, pd.DataFrame):
         table = pa.Table.from_pandas(entity_df, preserve_index=False)
     else:

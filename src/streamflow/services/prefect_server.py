@@ -22,7 +22,7 @@ from streamflow.services.processes import (
     running,
     wait_until_ready,
 )
-from streamflow.services.running_stack import read_running_stack
+from streamflow.services.running_stack import is_up, read_running_stack
 from streamflow.settings import inherited_environment, temporary_environment
 
 SCHEDULER = "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED"
@@ -128,8 +128,11 @@ def running_server(home: Path) -> str:
     If the server is starting, also after it died, this waits until it answers: two servers never
     work on one database.
     """
-    while (stack := read_running_stack(home)) is not None and "prefect" in stack.ports:
-        if fetch(f"{stack.prefect_url}/health") is not None:
+    while is_up(home):
+        stack = read_running_stack(home)
+        if stack is not None and "prefect" not in stack.ports:
+            return ""
+        if stack is not None and fetch(f"{stack.prefect_url}/health") is not None:
             return stack.prefect_url
         time.sleep(0.2)
     return ""

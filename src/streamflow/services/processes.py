@@ -11,14 +11,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from errno import EACCES, EADDRINUSE
 from http.client import HTTPException
 from pathlib import Path
 
-from streamflow.errors import PortTaken, ServiceFailed
+from streamflow.errors import PortTaken, ServiceFailed, SettingsInvalid
 
 WATCH_SCRIPT = Path(__file__).with_name("parent_watch.py")
 GRACE_S = 3.0  # between SIGTERM and SIGKILL, when the starting process is gone
 LOG_LINES_SHOWN = 15
+# What is wrong with a port. All other errors are those of the host.
+PORT_PROBLEMS = {EADDRINUSE: "is in use", EACCES: "is not allowed"}
 
 
 def watched_command(command: Sequence[str], *, pipe: int, grace_s: float = GRACE_S) -> list[str]:
@@ -121,25 +124,50 @@ def fetch(url: str, *, timeout_s: float = 5.0) -> bytes | None:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Find a port that no process listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Find a port that no process listens on right now.
+
+    Raises:
+        SettingsInvalid: The host is no address of this machine.
+    """
+    return _bind(host, 0)
 
 
 def require_port(host: str, port: int) -> int:
     """Return `port`, or a free port if it is 0.
 
     Raises:
-        PortTaken: A different process listens on the port.
+        PortTaken: A different process listens on the port, or you may not use it.
+        SettingsInvalid: The host is no address of this machine.
     """
-    if port == 0:
-        return free_port(host)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return _bind(host, port)
+
+
+def _bind(host: str, port: int) -> int:
+    """Bind to a port for a moment, to see whether this can be done. Return the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        if port:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as exc:
-            raise PortTaken(f"port {port} of {host} is in use ({exc.strerror})", port=port) from exc
-    return port
+            problem = PORT_PROBLEMS.get(exc.errno or 0)
+            if problem is not None:
+                message = f"port {port} of {host} {problem} ({exc.strerror})"
+                raise PortTaken(message, port=port) from exc
+            raise SettingsInvalid(
+                f"the services cannot listen at {host} ({exc.strerror})",
+                remedy="Name an address of this machine with --host.",
+            ) from exc
+        bound_port: int = probe.getsockname()[1]
+        return bound_port
+
+
+def web_address(host: str, port: int) -> str:
+    """Return the address of HTTP of a host and a port.
+
+    >>> web_address("churn.example.com", 8000), web_address("::1", 8000)
+    ('http://churn.example.com:8000', 'http://[::1]:8000')
+    """
+    shown_host = f"[{host}]" if ":" in host else host
+    return f"http://{shown_host}:{port}"

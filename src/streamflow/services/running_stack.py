@@ -17,14 +17,16 @@ from hashlib import sha256
 from pathlib import Path
 
 from streamflow.errors import PortTaken, ServiceFailed
-from streamflow.services.processes import free_port, require_port
+from streamflow.files.text_files import write_text
+from streamflow.services.processes import free_port, require_port, web_address
 from streamflow.services.programs import PROGRAMS_BY_NAME, Program
 
 # Bytes in the path of the socket's folder. While supervisor makes the socket, it adds its process
 # id to the name.
 SOCKET_FOLDER_LIMIT = 90
 # The address at which a service is asked that listens on all addresses.
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- nothing is bound here
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- nothing is bound here
+STACK_FILE = "stack.json"  # in the run folder
 PORTS_TRIED = 100
 LOCK_ATTEMPTS = 10
 LOCK_PAUSE_S = 0.05
@@ -53,13 +55,20 @@ class Stack:
         port = self.ports[name]
         if not port:
             return ""
-        host = LOOPBACK.get(self.host, self.host)
-        return f"http://{host}:{port}{path}"
+        return f"{local_address(self.host, port)}{path}"
 
     def save(self, home: Path) -> None:
         """Write the stack to a file, for the commands that look for what is up."""
-        path = run_folder(home) / "stack.json"
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        write_text(run_folder(home) / STACK_FILE, json.dumps(asdict(self)), replace=True)
+
+
+def local_address(host: str, port: int) -> str:
+    """Return the address at which this machine reaches a service that is bound to `host`.
+
+    >>> local_address("0.0.0.0", 8000), local_address("::", 8000)
+    ('http://127.0.0.1:8000', 'http://[::1]:8000')
+    """
+    return web_address(LOOPBACK.get(host, host), port)
 
 
 def run_folder(home: Path) -> Path:
@@ -83,7 +92,8 @@ def socket_path(home: Path) -> Path:
 def _make_private(path: Path) -> Path:
     """Make a folder that only you can open. Raises ServiceFailed when it is another user's."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.stat().st_uid != os.geteuid():
+    # In /tmp everybody can make a link of this name to a folder of yours.
+    if {path.lstat().st_uid, path.stat().st_uid} != {os.geteuid()}:
         raise ServiceFailed(
             f"{path}: it belongs to a different user",
             state="Nothing was changed.",
@@ -96,7 +106,8 @@ def _make_private(path: Path) -> Path:
 def take_lock(home: Path) -> int | None:
     """Take the lock that says that a stack is up for this state folder.
 
-    Whoever only looks holds the lock for a moment, so it is tried for half a second.
+    Whoever only looks holds the lock for a moment, so it is tried for half a second. What an
+    earlier stack left is deleted: its ports may be those of a different installation now.
 
     Returns:
         The file descriptor of the lock; None when a different process holds it.
@@ -104,6 +115,7 @@ def take_lock(home: Path) -> int | None:
     for _ in range(LOCK_ATTEMPTS):
         descriptor = _try_lock(home, fcntl.LOCK_EX)
         if descriptor is not None:
+            (run_folder(home) / STACK_FILE).unlink(missing_ok=True)
             return descriptor
         time.sleep(LOCK_PAUSE_S)
     return None
@@ -133,11 +145,17 @@ def is_up(home: Path) -> bool:
 
 
 def read_running_stack(home: Path) -> Stack | None:
-    """Return the stack that is up for this state folder; None when there is none."""
-    file = home / "run" / "stack.json"
-    if not is_up(home) or not file.is_file():
+    """Return the stack that is up for this state folder; None when there is none.
+
+    It is also None while `up` still chooses the ports.
+    """
+    if not is_up(home):
         return None
-    return Stack(**json.loads(file.read_text(encoding="utf-8")))
+    try:
+        text = (home / "run" / STACK_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    return Stack(**json.loads(text))
 
 
 def choose_ports(

@@ -100,12 +100,16 @@ class Supervisor:
         raise self._failure("supervisord ended")
 
     def start(self, name: str) -> None:
-        """Start a service. If it ends at once, supervisord starts it again, as it does later."""
+        """Start a service. If it ends at once, supervisord starts it again, as it does later.
+
+        Raises:
+            ServiceFailed: supervisord is gone, or is being stopped.
+        """
         try:
             self._call("supervisor.startProcess", process_name(name), False)
-        except Fault as fault:
-            if fault.faultCode != Faults.SPAWN_ERROR:
-                raise
+        except NO_LIST as exc:
+            if not (isinstance(exc, Fault) and exc.faultCode == Faults.SPAWN_ERROR):
+                raise self._failure(f"supervisord does not start {name} ({exc})") from exc
 
     def processes(self) -> list[Process]:
         """List all services, started or not. Raises ServiceFailed when supervisord is gone."""
@@ -127,10 +131,19 @@ class Supervisor:
         while self.alive():
             with suppress(*NO_ANSWER):  # supervisord is just starting or ending
                 if not is_shutting_down:
-                    is_shutting_down = bool(self._call("supervisor.shutdown"))
+                    is_shutting_down = self._request_shutdown()
             if time.monotonic() > deadline:
                 raise self._failure(f"supervisord did not stop within {STOP_TIMEOUT_S:.0f} s")
             time.sleep(0.05)
+
+    def _request_shutdown(self) -> bool:
+        """Tell supervisord to stop all services and to end, unless somebody has done so before."""
+        try:
+            return bool(self._call("supervisor.shutdown"))
+        except Fault as fault:
+            if fault.faultCode != Faults.SHUTDOWN_STATE:
+                raise
+            return True
 
 
 def _describe_process(info: Mapping[str, Any], restarts: int) -> Process:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from streamflow.services.processes import web_address
 from streamflow.services.programs import PROGRAMS_BY_NAME
-from streamflow.services.running_stack import LOOPBACK, Stack, is_up, read_running_stack
+from streamflow.services.running_stack import Stack, is_up, local_address, read_running_stack
 from streamflow.settings import Settings, inherited_environment
 from streamflow.web.service_condition import Condition
 from streamflow.web.surroundings import Surroundings
@@ -52,8 +53,7 @@ def find_api_address(settings: Settings, home: Path) -> str:
     stack = read_running_stack(home)
     if stack is not None and "api" in stack.ports:
         return stack.url("api")
-    host = LOOPBACK.get(settings.api_host, settings.api_host)
-    return f"http://{host}:{settings.api_port}" if settings.api_port else ""
+    return local_address(settings.api_host, settings.api_port) if settings.api_port else ""
 
 
 def find_pages(settings: Settings, home: Path) -> dict[str, str]:
@@ -85,11 +85,10 @@ def find_pages(settings: Settings, home: Path) -> dict[str, str]:
 def _list_stack_pages(stack: Stack) -> dict[str, str]:
     """Return the pages of the services of `up`, with the host that they are bound to."""
     pages = {}
-    host = f"[{stack.host}]" if ":" in stack.host else stack.host
     for tool, service in SERVICES.items():
         if service in stack.ports:
             path = PROGRAMS_BY_NAME[service].page
-            pages[tool] = f"http://{host}:{stack.ports[service]}{path}"
+            pages[tool] = f"{web_address(stack.host, stack.ports[service])}{path}"
     return pages
 
 

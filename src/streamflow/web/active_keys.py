@@ -92,7 +92,8 @@ class KeyRing:
         started_at = monotonic()
         try:
             keys = {key.id: key for key in self._read_keys()}
-        except (psycopg.Error, DatabaseUnavailable) as error:
+        # psycopg raises an OSError if this process may not open one more file.
+        except (psycopg.Error, DatabaseUnavailable, OSError) as error:
             if not self._has_failed:
                 self._notify(
                     f"cannot read the API keys ({type(error).__name__});"

@@ -55,14 +55,20 @@ class HttpProtocol(ClientTimeoutProtocol):
     _header_count = 0
     _is_in_head = True  # whether the headers of the next request are not yet complete
     _is_refused = False
+    _sends_no_more = False  # whether the client has closed its sending side
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let the head and the body of each answer be sent together."""
         super().connection_made(cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
 
-    def eof_received(self) -> None:
-        """Send what is held: the client sends no more, and after this the transport closes."""
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio declares it
+        """Answer the requests that have arrived whole: the client sends no more.
+
+        If there are none, the transport closes after this. What is held is sent before.
+        """
+        self._sends_no_more = True
         cast("JoinedWrites", self.transport).flush()
+        return self._is_in_head and not self._is_all_answered()
 
     def data_received(self, data: bytes) -> None:
         """Give the data to the parser in pieces, and stop at the limits."""
@@ -155,6 +161,9 @@ class HttpProtocol(ClientTimeoutProtocol):
         self._room_bytes = MAX_HEAD_BYTES
         super().on_message_complete()
 
+    def _is_all_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
     def _is_answered_early(self) -> bool:
         """Return whether the client still sends the body of a request that has its answer."""
         return not self._is_in_head and self.cycle.response_complete
@@ -179,7 +188,7 @@ class HttpProtocol(ClientTimeoutProtocol):
         self.logger.warning("A request was refused: %s", code)
         self.flow.pause_reading()
         if self._is_in_head:
-            may_answer = self.cycle is None or self.cycle.response_complete
+            may_answer = self._is_all_answered()
         else:
             may_answer = not self.pipeline and not self.cycle.response_started
             # The application learns that the rest of the body does not come.
@@ -190,10 +199,12 @@ class HttpProtocol(ClientTimeoutProtocol):
         self.loop.call_later(HOLD_S, self.transport.close)
 
     def on_response_complete(self) -> None:
-        """Read the next request, unless the connection is refused."""
+        """Read the next request, unless the connection is refused or the client sends no more."""
         super().on_response_complete()
         if self._is_refused:
             self.flow.pause_reading()
+        elif self._sends_no_more and self._is_all_answered():
+            self.transport.close()
 
 
 def _build_answer(status: int, content: dict[str, Any]) -> bytes:

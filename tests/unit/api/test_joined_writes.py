@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
@@ -36,6 +37,8 @@ class Recorder(asyncio.Transport):
 def served(
     app: Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]],
     work: Callable[[socket.socket], Coroutine[Any, Any, bytes]],
+    *,
+    request: bytes = REQUEST,
 ) -> bytes:
     """Serve an application with our protocol, and do some work with a connected socket."""
 
@@ -50,7 +53,7 @@ def served(
         client.setblocking(False)
         loop = asyncio.get_running_loop()
         await loop.sock_connect(client, listening.getsockname())
-        await loop.sock_sendall(client, REQUEST)
+        await loop.sock_sendall(client, request)
         result = await work(client)
         client.close()
         server.should_exit = True
@@ -108,20 +111,42 @@ def test_the_beginning_of_a_stream_arrives_before_its_end_is_known() -> None:
     assert b"5\r\nfirst\r\n" in served(stream, read)
 
 
-def test_a_client_that_sends_no_more_gets_its_answer() -> None:
+@pytest.mark.parametrize("needed_s", [0.0, 0.05])
+def test_a_client_that_sends_no_more_gets_its_answers(needed_s: float) -> None:
     """Such a client, for example `nc -N`, closes its sending side after the request."""
 
     async def answer(_: Scope, __: Receive, send: Send) -> None:
+        if needed_s:
+            await asyncio.sleep(needed_s)
         headers = [(b"content-length", b"6")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"answer"})
 
     async def read(client: socket.socket) -> bytes:
-        client.shutdown(socket.SHUT_WR)
         loop, received = asyncio.get_running_loop(), b""
+        await loop.sock_sendall(client, REQUEST)
+        client.shutdown(socket.SHUT_WR)
         while part := await loop.sock_recv(client, 4096):
             received += part
         return received
 
-    for _ in range(20):
-        assert served(answer, read).endswith(b"answer")
+    for _ in range(10):
+        assert served(answer, read).count(b"answer") == 2
+
+
+def test_a_client_that_ends_in_the_midst_of_a_body_is_gone() -> None:
+    gone = asyncio.Event()
+
+    async def answer(_: Scope, receive: Receive, __: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    async def read(client: socket.socket) -> bytes:
+        loop = asyncio.get_running_loop()
+        client.shutdown(socket.SHUT_WR)
+        await gone.wait()
+        return await loop.sock_recv(client, 4096)
+
+    head = REQUEST.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 9\r\n\r\n")
+    assert served(answer, read, request=head + b"half") == b""

@@ -15,6 +15,7 @@ from support.processes import wait_for
 from streamflow.api import reload
 from streamflow.api.reload import ServedVersion
 from streamflow.errors import ArtifactUntrusted, DatabaseUnavailable, VersionMissing
+from streamflow.runtime import code_digest
 from streamflow.settings import Settings
 from streamflow.steps.stages.transitions import ProductionStatus
 
@@ -118,6 +119,32 @@ def test_a_version_that_cannot_be_served_leaves_the_old_one_and_is_not_tried_at_
     assert (seen[-1].serving and seen[-1].serving.version, seen[-1].refused) == (3, "")
     assert registry.loaded == [1, 2, 3]
     assert registry.counted == ["swapped", "refused", "swapped"]
+
+
+def test_a_refusal_is_said_again_after_the_registry_was_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = Registry(monkeypatch, of(1), of(2), DatabaseUnavailable("away"), of(2), of(2))
+    registry.refused.add(2)
+    refused = "version 2 is in Production and cannot be served: another file"
+    seen = registry.until(4)
+    assert [current.refused for current in seen[2:5]] == [refused, "", refused]
+    assert registry.loaded == [1, 2]
+
+
+def test_a_refusal_is_said_again_if_the_version_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry(monkeypatch, of(1), of(2), of(1), of(2), of(2))
+    registry.refused.add(2)
+    refused = "version 2 is in Production and cannot be served: another file"
+    seen = registry.until(4)
+    assert [current.refused for current in seen[2:5]] == [refused, "", refused]
+
+
+def test_no_request_waits_for_the_digest_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    code_digest.cache_clear()
+    registry = Registry(monkeypatch, of(1))
+    registry.until(1)
+    assert code_digest.cache_info().currsize == 1
 
 
 def test_it_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:

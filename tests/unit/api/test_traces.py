@@ -73,6 +73,26 @@ def test_a_request_and_its_phases(collector: tuple[str, list[tuple[str, bytes]]]
     assert whole.end_time_unix_nano - whole.start_time_unix_nano >= 40_000_000
 
 
+def test_a_request_without_a_prediction_is_one_span(
+    collector: tuple[str, list[tuple[str, bytes]]],
+) -> None:
+    endpoint, received = collector
+    traces = Traces(endpoint)
+    traces.record_request(
+        {"headers": []},
+        Notes(request_id="r2"),
+        method="GET",
+        path="/health",
+        status=200,
+        started_at=perf_counter() - 0.04,
+    )
+    traces.close()
+    [(_, body)] = received
+    [span] = _spans(body)
+    assert (span.name, span.parent_span_id) == ("GET /health", b"")
+    assert span.end_time_unix_nano - span.start_time_unix_nano >= 40_000_000
+
+
 def _spans(body: bytes) -> list[Span]:
     request = ExportTraceServiceRequest.FromString(body)
     found = [

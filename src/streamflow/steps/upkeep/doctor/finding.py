@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-import psycopg
-
+from streamflow.database import find_driver_error
 from streamflow.errors import DatabaseUnavailable, StreamflowError
 
 
@@ -62,11 +61,15 @@ def run_check(subject: str, check: Callable[[], Finding]) -> Finding:
         return check()
     except StreamflowError as error:
         return describe_error(subject, error)
-    except (psycopg.Error, OSError) as error:
+    except Exception as error:
+        # A check of Feast or of frozen rows fails with an error of a different driver.
+        known_error = error if isinstance(error, OSError) else find_driver_error(error)
+        if known_error is None:
+            raise
         return Finding(
             subject=subject,
             state=State.WRONG,
-            text=str(error).strip(),
+            text=str(known_error).strip(),
             remedy="Correct the other findings first.",
         )
 

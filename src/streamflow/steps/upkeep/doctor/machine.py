@@ -8,7 +8,9 @@ import shutil
 import socket
 import stat
 import sys
-import urllib.request
+from errno import EADDRINUSE
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -26,6 +28,9 @@ MIN_FREE_GB = 2  # the demo takes half of it
 MAX_MISSING_SHARE = 0.5
 VENDORS = (DISTRIBUTION, "mlflow", "feast", "prefect", "fastapi", "scikit-learn", "polars")
 PROBE_TIMEOUT_S = 2.0
+MAX_ANSWER_BYTES = 4_000_000
+# The codes with which our API refuses a request without a key, and while it cannot read the keys.
+KEY_CODES = ("unauthorized", "keys_unknown")
 WRITABLE_BY_OTHERS = 0o022  # the write bits of the group and of everybody
 
 
@@ -182,38 +187,55 @@ def check_port(settings: Settings) -> Finding:
     if number == 0:
         return Finding(subject="port", state=State.OK, text="any free one")
     name = f"{number} of {host}"
-    if _is_free(host, number):
+    error = _try_to_bind(host, number)
+    if error is None:
         return Finding(subject="port", state=State.OK, text=f"{name} is free")
+    if error.errno != EADDRINUSE:
+        return Finding(
+            subject="port",
+            state=State.WRONG,
+            text=f"{name} cannot be used: {error.strerror}",
+            remedy="Set STREAMFLOW_API_HOST or STREAMFLOW_API_PORT.",
+        )
     catalog_file = load_home_catalog(settings.home.absolute(), settings.catalog)
-    if _is_our_api(host, number, catalog_file.catalog.model):
-        return Finding(subject="port", state=State.OK, text=f"{name}: our API answers")
+    api = _describe_api(host, number, catalog_file.catalog.model)
     return Finding(
         subject="port",
-        state=State.WRONG,
-        text=f"{name} is taken by another program",
+        state=ok_or_wrong(bool(api)),
+        text=f"{name}: {api}" if api else f"{name} is taken by another program",
         remedy="Set STREAMFLOW_API_PORT.",
     )
 
 
-def _is_free(host: str, number: int) -> bool:
-    """Return whether no program listens on the port."""
-    with socket.socket() as probe:
+def _try_to_bind(host: str, number: int) -> OSError | None:
+    """Bind to the port for a moment. Return why this cannot be done; None if it can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, number))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error
+    return None
 
 
-def _is_our_api(host: str, number: int, title: str) -> bool:
-    """Return whether an API with this title answers on the port."""
-    url = f"http://{host}:{number}/openapi.json"  # our own address
+def _describe_api(host: str, number: int, title: str) -> str:
+    """Say that an API with this title answers on the port, or one that asks for a key.
+
+    The text is empty if something else answers, or nothing.
+    """
+    connection = HTTPConnection(host, number, timeout=PROBE_TIMEOUT_S)  # asks no proxy
     try:
-        with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT_S) as answer:
-            return bool(json.load(answer)["info"]["title"] == title)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        connection.request("GET", "/openapi.json")
+        answer = connection.getresponse()
+        content = json.loads(answer.read(MAX_ANSWER_BYTES))
+        if answer.status == HTTPStatus.OK:
+            return "our API answers" if content["info"]["title"] == title else ""
+        return "an API that asks for a key answers" if content["code"] in KEY_CODES else ""
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return ""
+    finally:
+        connection.close()
 
 
 # A machine where tests were killed can have hundreds. The next check names further ones.
