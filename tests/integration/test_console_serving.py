@@ -114,7 +114,7 @@ def test_an_api_that_does_not_answer_is_said_so_and_holds_nobody_up(browser: Bro
 def test_what_is_no_api_is_said_so(browser: Browser) -> None:
     with api_server(body=b"no metrics {") as address:
         browser.state.surroundings.find_api = lambda: address
-        assert "there is no API of streamflow" in browser.text("/serving")
+        assert "is not an API of streamflow" in browser.text("/serving")
 
 
 def test_an_api_with_keys_is_asked_with_the_key_of_the_setting(

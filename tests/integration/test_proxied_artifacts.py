@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.server import constants
 from support.states import JANUARY_TRAINED
-from support.stock_mlflow import mlflow_at
+from support.stock_mlflow import mlflow_at, own_registry_address
 
 from streamflow.models.artifact_locations import PROXIED
 from streamflow.models.experiment import KIND_TAG, MODEL_TRAINING
@@ -45,7 +45,7 @@ def mlflow_server(platform: Platform) -> Iterator[str]:
         ],
         constants.SERVE_ARTIFACTS_ENV_VAR: "true",
     }
-    with temporary_environment(variables), socket.socket() as listener:
+    with temporary_environment(variables), own_registry_address(), socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         configuration = uvicorn.Config(create_app(), log_level="error", lifespan="off")
         served = uvicorn.Server(configuration)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import mlflow
+import pytest
+from mlflow.tracking._model_registry import utils
 
 
 @contextmanager
@@ -15,8 +17,21 @@ def mlflow_at(tracking_uri: str) -> Iterator[None]:
     Which address the process has before depends on the tests that ran in it: commands that read the
     registry's tables themselves set none.
     """
-    mlflow.set_tracking_uri(tracking_uri)
-    try:
+    with own_registry_address():
+        mlflow.set_tracking_uri(tracking_uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(None)
+
+
+@contextmanager
+def own_registry_address() -> Iterator[None]:
+    """In the block the process has no address of a registry; what is set in it ends with it.
+
+    MLflow's server sets one when it runs in this process.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "_registry_uri", None)
+        patch.setenv("MLFLOW_REGISTRY_URI", "")
         yield
-    finally:
-        mlflow.set_tracking_uri(None)

@@ -20,13 +20,14 @@ from streamflow.errors import TrainingImpossible
 from streamflow.models.encoder import Category, Encoder, Matrix
 from streamflow.models.kinds import MODEL_KINDS
 from streamflow.models.model_kind import FitOptions
-from streamflow.models.stacked_frame import StackedFrame
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
+
+    from streamflow.models.stacked_frame import StackedFrame
 
 # The transformer of the features that are not categorical.
 NUMBERS = "numbers"
@@ -64,6 +65,8 @@ def fit_model(
     Raises:
         TrainingImpossible: there are no rows, or rows of one class only.
     """
+    from streamflow.models.stacked_frame import StackedFrame
+
     return fit_encoded(
         kind,
         encode_rows(StackedFrame.from_frame(frame), features),
