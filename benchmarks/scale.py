@@ -1,7 +1,7 @@
 """Time every step for several numbers of users and months, and fit how each of them grows.
 
 Usage: python benchmarks/scale.py [--users 10000 …] [--months 2 6 …] [--data-only]
-           [--one-process] [--svg FILE]
+           [--one-process] [--keep FOLDER] [--svg FILE]
 
 Each step is a process of its own, and works on all months: what is run once for each month
 (ingest, snapshot, materialize) is added up. For each number of users there is one installation: the

@@ -2,8 +2,8 @@
 
 The engine is Apache Spark, whose folder SPARK_HOME names; each of its workers is a process. The
 workers of Sail (`ENGINE=sail`) are threads of one process, and Python computes in one thread of a
-process at a time: two of them are hardly faster than one. The server with one worker may use one
-processor of this machine, the other one two.
+process at a time. The server with one worker may use one processor of this machine, the other one
+two.
 
 With LAKE=1 the workers read the rows in a lake; without it they are sent. What the command itself
 does is in the times: it sends the rows, writes the answers and computes the digests. The last lines
