@@ -45,6 +45,30 @@ def test_reads_in_a_row_have_one_backend_and_none_is_left(address: Address) -> N
     assert pid(address) != pid(address)  # outside nothing waits
 
 
+def test_the_end_of_an_inner_block_leaves_the_outer_one_its_connections(address: Address) -> None:
+    with adbc.keep_connections(address):
+        with adbc.keep_connections(address):
+            first = pid(address)
+        assert pid(address) == first
+    assert wait_for(lambda: not works(address, first))
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_a_transaction_is_rolled_back_unless_it_is_committed(
+    address: Address, is_committed: bool
+) -> None:
+    with adbc.keep_connections(address):
+        arrow.read(address, PID)  # leaves an idle connection in autocommit mode
+        with adbc.connection(address) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE made_by_adbc ()")
+            if is_committed:
+                connection.commit()
+        table = arrow.read(address, "SELECT to_regclass('made_by_adbc')::text AS name")
+        assert table["name"].to_pylist() == (["made_by_adbc"] if is_committed else [None])
+        with connect(address, autocommit=True) as administrator:
+            administrator.execute("DROP TABLE IF EXISTS made_by_adbc")
+
+
 def test_two_readers_at_a_time_have_two(address: Address) -> None:
     with adbc.keep_connections(address):
         first = pid(address)

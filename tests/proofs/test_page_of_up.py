@@ -210,6 +210,9 @@ def predict_one(reader: Reader) -> Any:
 
 def test_the_installation_is_removed_as_the_page_shows(reader: Reader, stack: Stack) -> None:
     stack.platform_open.close()
+    own_files = stack.home / "features"  # those of feast-objects.md
+    if own_files.exists():
+        own_files.rename(stack.folder / "own-features")  # as the page says
     read_page(reader, NATIVE, 2)
     assert not stack.home.exists()
 

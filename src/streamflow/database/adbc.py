@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import adbc_driver_manager
@@ -14,8 +16,37 @@ from streamflow.errors import DatabaseUnavailable
 
 QUERIES = load_queries(__file__, "adbc.sql")
 
-# URI of each address whose connections are kept -> those that nobody is reading from.
-_idle_connections: dict[str, list[Any]] = {}
+
+@dataclass(kw_only=True)
+class _Kept:
+    """What stays open of one address, from the first use to the end of the last block.
+
+    ADBC's handle of a database reads all its types when it is opened, which takes many times as
+    long as to open a connection. A connection is a clone of `database`, which holds the handle.
+    """
+
+    blocks: int = 0  # of keep_connections that are not over
+    idle_connections: list[Any] = field(default_factory=list)  # that nobody is reading from
+    database: Any | None = None  # a connection of DB-API whose own session is closed
+    opening: Lock = field(default_factory=Lock)
+
+    def open_connection(self, uri: str) -> Any:
+        from adbc_driver_postgresql import dbapi
+
+        with self.opening:
+            if self.database is None:
+                self.database = dbapi.connect(uri)
+                self.database.adbc_connection.close()
+        return self.database.adbc_clone()
+
+    def close(self) -> None:
+        for adbc_connection in self.idle_connections:
+            adbc_connection.close()
+        if self.database is not None:
+            self.database.close()
+
+
+_kept: dict[str, _Kept] = {}  # URI of each address whose connections are kept
 
 
 @contextmanager
@@ -27,15 +58,18 @@ def connection(address: Address) -> Iterator[Any]:
     Raises:
         DatabaseUnavailable: the server cannot be reached.
     """
-    with _open_connection(address, autocommit=False) as adbc_connection:
+    with _open_connection(address) as adbc_connection:
         yield adbc_connection
 
 
-def _open_connection(address: Address, *, autocommit: bool) -> Any:
+def _open_connection(address: Address) -> Any:
+    """Open a connection that begins a transaction with its first statement."""
     from adbc_driver_postgresql import dbapi
 
+    uri = address.uri()
+    kept = _kept.get(uri)
     try:
-        return dbapi.connect(address.uri(), autocommit=autocommit)
+        return kept.open_connection(uri) if kept else dbapi.connect(uri)
     except adbc_driver_manager.Error as exc:
         raise DatabaseUnavailable(f"{address.display}: {exc}") from exc
 
@@ -47,12 +81,16 @@ def keep_connections(address: Address) -> Iterator[None]:
     Opening a connection takes longer than most reads. A connection has one reader at a time. If it
     has failed, or if the server has closed it, it is not used again.
     """
-    _idle_connections.setdefault(address.uri(), [])
+    uri = address.uri()
+    kept = _kept.setdefault(uri, _Kept())
+    kept.blocks += 1
     try:
         yield
     finally:
-        for adbc_connection in _idle_connections.pop(address.uri(), []):
-            adbc_connection.close()
+        kept.blocks -= 1
+        if kept.blocks == 0:
+            del _kept[uri]
+            kept.close()
 
 
 @contextmanager
@@ -63,24 +101,25 @@ def open_cursor(address: Address) -> Iterator[Any]:
         DatabaseUnavailable: the server cannot be reached.
     """
     with ExitStack() as closing:
-        idle_connection = _take_idle_connection(address)
-        adbc_connection = closing.enter_context(
-            idle_connection or _open_connection(address, autocommit=True)
-        )
+        adbc_connection = _take_idle_connection(address)
+        if adbc_connection is None:
+            adbc_connection = _open_connection(address)
+            adbc_connection.adbc_connection.set_autocommit(True)
+        closing.enter_context(adbc_connection)
         with adbc_connection.cursor() as cursor:
             yield cursor
-        idle_connections = _idle_connections.get(address.uri())
-        if idle_connections is not None:
+        kept = _kept.get(address.uri())
+        if kept is not None:
             # The connection stays open for the next reader.
             closing.pop_all()
-            idle_connections.append(adbc_connection)
+            kept.idle_connections.append(adbc_connection)
 
 
 def _take_idle_connection(address: Address) -> Any | None:
     """Return an idle connection to a server that still answers, or None."""
-    idle_connections = _idle_connections.get(address.uri(), [])
-    while idle_connections:
-        adbc_connection = idle_connections.pop()
+    kept = _kept.get(address.uri())
+    while kept is not None and kept.idle_connections:
+        adbc_connection = kept.idle_connections.pop()
         try:
             with adbc_connection.cursor() as cursor:
                 cursor.execute(QUERIES["check_connection"].as_string())
