@@ -385,6 +385,21 @@ def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -
         "/data?from=-1",
         "/data?of=%00",
         "/snapshots?after=x",
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2099-03-01T12:00:00%2B05:00", "2099-03-01 07:00 UTC"),
+        ("2099-03-01T20:00:00-08:00", "2099-03-02 04:00 UTC"),
+        ("2099-03-01T12:00:00", "2099-03-01 12:00 UTC"),
+    ],
+)
+def test_an_instant_of_a_different_time_zone_is_shown_in_utc(
+    console: Console, text: str, shown: str
+) -> None:
+    page = console.reader.text(f"/production/served?instant={text}")
+    assert f"was in Production at {shown}." in page
+
+
         "/snapshots?after=2024-01-31~1~%00",
         f"/snapshots?after=2024-01-31~{big}~users",
         "/training-sets/99",
@@ -394,7 +409,9 @@ def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -
         f"/monitoring?below={big}",
     ):
         assert console.reader.get(path).status_code in (404, 422), path
-    assert console.reader.get("/production/served?instant=%00soon").status_code == 200
+    for text in ("%00soon", "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"):
+        page = console.reader.text(f"/production/served?instant={text}")
+        assert "Write an instant such as" in page
     for number in (99, int(big)):
         with pytest.raises(VersionMissing):
             read_version(console.platform, number)
