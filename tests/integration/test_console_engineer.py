@@ -44,7 +44,7 @@ from streamflow.steps.stages.ledger import (
     read_newest_entries,
 )
 from streamflow.steps.stages.requester import Requester
-from streamflow.steps.stages.transitions import disagreements, reconcile
+from streamflow.steps.stages.transitions import disagreements, production_status, reconcile
 from streamflow.steps.upkeep.console_actions import list_actions
 from streamflow.steps.upkeep.doctor.finding import Finding, State
 from streamflow.steps.versions.reproduce import LevelVerdict, ReproduceReceipt
@@ -486,6 +486,19 @@ def test_a_rollback_happens_once(console: Console) -> None:
         answers = pool.map(
             lambda click: click.post("/production/rollback", token, **fields), clicks
         )
+def test_a_champion_that_cannot_be_compared_is_named(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is archived by force, as one that was compared."""
+    state = console.admin.state
+    settings = state.platform.settings.model_copy(update={"gate_min_rows": 10_000})
+    monkeypatch.setattr(state, "platform", replace(state.platform, settings=settings))
+    champion = production_status(console.platform).version
+    text = console.admin.text("/versions/1/promote")
+    assert "champion not evaluable here" in text
+    assert f"The button archives version {champion} and puts version 1 into Production" in text
+
+
     assert sorted(answer.status_code for answer in answers) == [303, 409]
     entries = read_ledger(platform)
     assert len(entries) == before + 1
@@ -526,7 +539,17 @@ def test_a_stage_moved_in_mlflow_is_seen_and_reading_changes_nothing(console: Co
     assert "Version 3 is in Production since" in text
     assert "Moved outside of streamflow: the versions 1, 3 are all in Production." in text
     assert "promote the version that is to serve" in text
-    move_in_mlflow(console, 1, "Archived")
+    # The command cannot settle it. The version that serves can be promoted, to be alone again.
+    with console.admin.state.acting() as writer:
+        assert reconcile(writer).unsettled
+    page = console.admin.get("/versions/3/promote")
+    assert "The button archives the other versions" in text_of(page.text)
+    newest = field(page, "newest_entry")
+    fields = {"newest_entry": newest, "why": "alone again"}
+    moved = console.admin.post("/versions/3/promote", field(page, "form_token"), **fields)
+    assert moved.status_code == 303, text_of(moved.text)
+    assert moved.headers["location"] == f"/production/entries/{read_ledger(platform)[-1].seq}"
+    assert platform.models.read_stages().versions_by_stage["Production"] == [3]
     assert disagreements(platform) == []
 
 
