@@ -300,6 +300,21 @@ def test_a_drop_shows_its_correction_and_what_was_refused(console: Console) -> N
     assert console.reader.get("/drops?below=2024-01-31&format=json").json()["drops"] == []
 
 
+def test_a_drop_that_was_only_refused_has_no_loaded_rows(console: Console) -> None:
+    march = datetime(2024, 3, 31, tzinfo=UTC)
+    inbox.record_entry(
+        console.platform.connection,
+        InboxEntry(
+            folder="2024-03-31", digest="x", as_of=march, status="failed", error="x.csv:1", at=march
+        ),
+    )
+    text = console.reader.text("/drops/2024-03-31")
+    assert "Nothing of this drop was loaded" in text
+    assert "All rows were loaded" not in text
+    assert "streamflow snapshot" not in text, "there is nothing to freeze"
+    assert "All rows were loaded" not in console.reader.text("/drops/2024-01-31")
+
+
 def test_the_snapshots_are_all_revisions_and_go_on(console: Console) -> None:
     frozen = all_revisions(console.platform.connection)
     rows = csv_of(console.reader, "/snapshots?format=csv")
@@ -370,21 +385,6 @@ def test_a_report_shows_the_drift_of_each_feature(console: Console) -> None:
     assert (counts["stale"], counts["probabilities_differ"]) == ("7", "1")
 
 
-def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -> None:
-    big = "9" * 40
-    for path in (
-        "/versions/0",
-        "/versions/99",
-        f"/versions/{big}",
-        "/versions/x",
-        f"/versions?below={big}",
-        f"/production/entries/{big}",
-        "/production/entries/99",
-        "/drops/yesterday",
-        "/drops?below=%00",
-        "/data?from=-1",
-        "/data?of=%00",
-        "/snapshots?after=x",
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -400,6 +400,21 @@ def test_an_instant_of_a_different_time_zone_is_shown_in_utc(
     assert f"was in Production at {shown}." in page
 
 
+def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -> None:
+    big = "9" * 40
+    for path in (
+        "/versions/0",
+        "/versions/99",
+        f"/versions/{big}",
+        "/versions/x",
+        f"/versions?below={big}",
+        f"/production/entries/{big}",
+        "/production/entries/99",
+        "/drops/yesterday",
+        "/drops?below=%00",
+        "/data?from=-1",
+        "/data?of=%00",
+        "/snapshots?after=x",
         "/snapshots?after=2024-01-31~1~%00",
         f"/snapshots?after=2024-01-31~{big}~users",
         "/training-sets/99",
@@ -471,6 +486,19 @@ def test_a_promotion_shows_the_evidence_asks_once_and_happens_once(console: Cons
     assert "<button>Promote" not in again.text
 
 
+def test_a_champion_that_cannot_be_compared_is_named(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is archived by force, as one that was compared."""
+    state = console.admin.state
+    settings = state.platform.settings.model_copy(update={"gate_min_rows": 10_000})
+    monkeypatch.setattr(state, "platform", replace(state.platform, settings=settings))
+    champion = production_status(console.platform).version
+    text = console.admin.text("/versions/1/promote")
+    assert "champion not evaluable here" in text
+    assert f"The button archives version {champion} and puts version 1 into Production" in text
+
+
 def test_a_rollback_happens_once(console: Console) -> None:
     platform = console.platform
     with console.admin.state.acting() as writer:
@@ -486,19 +514,6 @@ def test_a_rollback_happens_once(console: Console) -> None:
         answers = pool.map(
             lambda click: click.post("/production/rollback", token, **fields), clicks
         )
-def test_a_champion_that_cannot_be_compared_is_named(
-    console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before it is archived by force, as one that was compared."""
-    state = console.admin.state
-    settings = state.platform.settings.model_copy(update={"gate_min_rows": 10_000})
-    monkeypatch.setattr(state, "platform", replace(state.platform, settings=settings))
-    champion = production_status(console.platform).version
-    text = console.admin.text("/versions/1/promote")
-    assert "champion not evaluable here" in text
-    assert f"The button archives version {champion} and puts version 1 into Production" in text
-
-
     assert sorted(answer.status_code for answer in answers) == [303, 409]
     entries = read_ledger(platform)
     assert len(entries) == before + 1
@@ -551,6 +566,9 @@ def test_a_stage_moved_in_mlflow_is_seen_and_reading_changes_nothing(console: Co
     assert moved.headers["location"] == f"/production/entries/{read_ledger(platform)[-1].seq}"
     assert platform.models.read_stages().versions_by_stage["Production"] == [3]
     assert disagreements(platform) == []
+    page = console.admin.get("/versions/3/promote")
+    assert "in Production already" in text_of(page.text)
+    assert "<button>Promote" not in page.text
 
 
 def test_the_ledger_is_shown_when_mlflow_has_no_such_model(console: Console) -> None:
