@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamflow.cli.context import print_table, show
+from streamflow.cli.context import Invocation, print_table, show
 from streamflow.cli.printable import one_line, printable
 from streamflow.receipt import to_json
 
@@ -39,6 +39,25 @@ def test_a_receipt_a_table_and_json_are_printed_without_escape_sequences(
 
 @given(st.text())
 def test_json_keeps_its_meaning(text: str) -> None:
+@pytest.mark.parametrize("text", ["http://[fd00:a:b::1]:8400", ":fire:", "/srv/[new]", "[/a] :x:"])
+def test_a_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """As a cell, as a title and as progress: no part is taken for markup or for an emoji."""
+    print_table(text, [text], [[text]])
+    Invocation(flags={}, debug=False, quiet=False).notify(text)
+    printed = capsys.readouterr()
+    assert printed.out.count(text) == 3
+    assert text in printed.err
+
+
+def test_the_log_of_a_service_acts_on_no_terminal(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/api.log").write_text(f"first\n{HOSTILE}\n", encoding="utf-8")
+    said = called(tmp_path, "logs", "api")
+    assert acting(said.stdout) == []
+    assert said.stdout.startswith("first\n")
+    assert "owned" in said.stdout
+
+
     assert json.loads(printable(to_json({"why": text}))) == {"why": text}
 
 
