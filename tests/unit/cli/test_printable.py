@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.command import called
 
 from streamflow.cli.context import Invocation, print_table, show
 from streamflow.cli.printable import one_line, printable
@@ -37,8 +39,6 @@ def test_a_receipt_a_table_and_json_are_printed_without_escape_sequences(
     assert output.count("owned") == 3
 
 
-@given(st.text())
-def test_json_keeps_its_meaning(text: str) -> None:
 @pytest.mark.parametrize("text", ["http://[fd00:a:b::1]:8400", ":fire:", "/srv/[new]", "[/a] :x:"])
 def test_a_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str], text: str) -> None:
     """As a cell, as a title and as progress: no part is taken for markup or for an emoji."""
@@ -58,6 +58,8 @@ def test_the_log_of_a_service_acts_on_no_terminal(tmp_path: Path) -> None:
     assert "owned" in said.stdout
 
 
+@given(st.text())
+def test_json_keeps_its_meaning(text: str) -> None:
     assert json.loads(printable(to_json({"why": text}))) == {"why": text}
 
 
