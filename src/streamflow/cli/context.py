@@ -81,7 +81,8 @@ class Invocation:
         """Print a progress line on stderr, unless --quiet was given."""
         if not self.quiet:
             console = Console(stderr=True, **PLAIN)
-            console.print(f"… {printable(text)}", style="dim")
+            # A file has no width: a line of progress is one line there.
+            console.print(f"… {printable(text)}", style="dim", soft_wrap=True)
 
 
 def invocation(context: typer.Context) -> Invocation:

@@ -49,6 +49,13 @@ def test_a_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str], text: st
     assert text in printed.err
 
 
+def test_a_long_line_of_progress_is_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    """A path that is broken into two lines of a log cannot be searched for, or copied."""
+    text = f"http://127.0.0.1:8400  {'long/' * 99}"
+    Invocation(flags={}, debug=False, quiet=False).notify(text)
+    assert capsys.readouterr().err == f"… {text}\n"
+
+
 def test_the_log_of_a_service_acts_on_no_terminal(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs/api.log").write_text(f"first\n{HOSTILE}\n", encoding="utf-8")
