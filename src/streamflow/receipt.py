@@ -19,6 +19,8 @@ MAX_ENTRIES = 20
 # Values deeper than this are folded in: a click opens them.
 OPEN_DEPTH = 1
 LEFT_ALIGNED = "style='text-align:left'"
+# How Python's JSON writes the numbers that JSON does not have; "-Infinity" has the second one.
+NOT_JSON = ("NaN", "Infinity")
 
 
 class Receipt:
@@ -146,8 +148,19 @@ def _name_in_words(name: str) -> str:
 
 
 def to_json(value: object) -> str:
-    """Return a receipt as JSON, with dates and instants in ISO form, and paths as text."""
-    return json.dumps(value, default=_to_plain_value, indent=2, ensure_ascii=False)
+    """Return a receipt as JSON, with dates and instants in ISO form, and paths as text.
+
+    JSON has no NaN and no infinity: such a number is null.
+
+    >>> to_json([0.5, float("nan")]).split()
+    ['[', '0.5,', 'null', ']']
+    """
+    text = json.dumps(value, default=_to_plain_value, indent=2, ensure_ascii=False)
+    if not any(word in text for word in NOT_JSON):
+        return text
+    # A text of the receipt may contain such a word, too, so only a parser can tell.
+    plain_value = json.loads(text, parse_constant=lambda _: None)
+    return json.dumps(plain_value, indent=2, ensure_ascii=False)
 
 
 def _to_plain_value(value: object) -> object:

@@ -366,7 +366,13 @@ def test_what_cannot_be_learned_from_is_said(
 
 @pytest.mark.parametrize(
     "command",
-    [["reports", "--below"], ["reports"], ["ledger", "--below"], ["models", "--below"]],
+    [
+        ["reports", "--below"],
+        ["reports"],
+        ["ledger", "--below"],
+        ["models", "--below"],
+        ["skew", "--sample"],
+    ],
     ids=" ".join,
 )
 def test_a_number_that_the_database_cannot_hold_is_refused(

@@ -16,7 +16,7 @@ from support.processes import wait_for
 
 from streamflow.core.serving.api_keys import parse_key
 from streamflow.database import connect
-from streamflow.errors import ApiKeyUnknown
+from streamflow.errors import ApiKeyUnknown, StreamflowError
 from streamflow.platform import Platform
 from streamflow.steps.serving.api_keys import create_key, list_keys, revoke_keys
 from streamflow.warehouse.roles import API
@@ -111,6 +111,14 @@ def test_a_key_is_shown_once_and_its_digest_alone_is_kept(
     assert [row.id for row in receipt.revoked_before] == [second.row.id]
     with pytest.raises(ApiKeyUnknown, match="has the name or id '9999'"):
         revoke_keys(platform, "9999")
+    # A name of a terminal that is not UTF-8: Python has its byte as half of a surrogate pair.
+    variables = cluster.variables(installation, platform.home)
+    foreign = called(
+        platform.home, "keys", "create", "M\udcfcller", "--scope", "read", extra=variables
+    )
+    assert foreign.returncode == StreamflowError.exit_code, foreign.stderr
+    assert "is not UTF-8" in foreign.stderr
+    assert len(list_keys(platform)) == 2
 
 
 def test_a_key_cannot_be_brought_back(platform: Platform) -> None:

@@ -44,7 +44,7 @@ from streamflow.steps.stages.ledger import (
     read_newest_entries,
 )
 from streamflow.steps.stages.requester import Requester
-from streamflow.steps.stages.transitions import disagreements, reconcile
+from streamflow.steps.stages.transitions import disagreements, production_status, reconcile
 from streamflow.steps.upkeep.console_actions import list_actions
 from streamflow.steps.upkeep.doctor.finding import Finding, State
 from streamflow.steps.versions.reproduce import LevelVerdict, ReproduceReceipt
@@ -300,6 +300,21 @@ def test_a_drop_shows_its_correction_and_what_was_refused(console: Console) -> N
     assert console.reader.get("/drops?below=2024-01-31&format=json").json()["drops"] == []
 
 
+def test_a_drop_that_was_only_refused_has_no_loaded_rows(console: Console) -> None:
+    march = datetime(2024, 3, 31, tzinfo=UTC)
+    inbox.record_entry(
+        console.platform.connection,
+        InboxEntry(
+            folder="2024-03-31", digest="x", as_of=march, status="failed", error="x.csv:1", at=march
+        ),
+    )
+    text = console.reader.text("/drops/2024-03-31")
+    assert "Nothing of this drop was loaded" in text
+    assert "All rows were loaded" not in text
+    assert "streamflow snapshot" not in text, "there is nothing to freeze"
+    assert "All rows were loaded" not in console.reader.text("/drops/2024-01-31")
+
+
 def test_the_snapshots_are_all_revisions_and_go_on(console: Console) -> None:
     frozen = all_revisions(console.platform.connection)
     rows = csv_of(console.reader, "/snapshots?format=csv")
@@ -370,6 +385,21 @@ def test_a_report_shows_the_drift_of_each_feature(console: Console) -> None:
     assert (counts["stale"], counts["probabilities_differ"]) == ("7", "1")
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2099-03-01T12:00:00%2B05:00", "2099-03-01 07:00 UTC"),
+        ("2099-03-01T20:00:00-08:00", "2099-03-02 04:00 UTC"),
+        ("2099-03-01T12:00:00", "2099-03-01 12:00 UTC"),
+    ],
+)
+def test_an_instant_of_a_different_time_zone_is_shown_in_utc(
+    console: Console, text: str, shown: str
+) -> None:
+    page = console.reader.text(f"/production/served?instant={text}")
+    assert f"was in Production at {shown}." in page
+
+
 def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -> None:
     big = "9" * 40
     for path in (
@@ -394,7 +424,9 @@ def test_addresses_that_nobody_gave_out_are_no_fault_of_ours(console: Console) -
         f"/monitoring?below={big}",
     ):
         assert console.reader.get(path).status_code in (404, 422), path
-    assert console.reader.get("/production/served?instant=%00soon").status_code == 200
+    for text in ("%00soon", "0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"):
+        page = console.reader.text(f"/production/served?instant={text}")
+        assert "Write an instant such as" in page
     for number in (99, int(big)):
         with pytest.raises(VersionMissing):
             read_version(console.platform, number)
@@ -454,6 +486,19 @@ def test_a_promotion_shows_the_evidence_asks_once_and_happens_once(console: Cons
     assert "<button>Promote" not in again.text
 
 
+def test_a_champion_that_cannot_be_compared_is_named(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is archived by force, as one that was compared."""
+    state = console.admin.state
+    settings = state.platform.settings.model_copy(update={"gate_min_rows": 10_000})
+    monkeypatch.setattr(state, "platform", replace(state.platform, settings=settings))
+    champion = production_status(console.platform).version
+    text = console.admin.text("/versions/1/promote")
+    assert "champion not evaluable here" in text
+    assert f"The button archives version {champion} and puts version 1 into Production" in text
+
+
 def test_a_rollback_happens_once(console: Console) -> None:
     platform = console.platform
     with console.admin.state.acting() as writer:
@@ -509,8 +554,21 @@ def test_a_stage_moved_in_mlflow_is_seen_and_reading_changes_nothing(console: Co
     assert "Version 3 is in Production since" in text
     assert "Moved outside of streamflow: the versions 1, 3 are all in Production." in text
     assert "promote the version that is to serve" in text
-    move_in_mlflow(console, 1, "Archived")
+    # The command cannot settle it. The version that serves can be promoted, to be alone again.
+    with console.admin.state.acting() as writer:
+        assert reconcile(writer).unsettled
+    page = console.admin.get("/versions/3/promote")
+    assert "The button archives the other versions" in text_of(page.text)
+    newest = field(page, "newest_entry")
+    fields = {"newest_entry": newest, "why": "alone again"}
+    moved = console.admin.post("/versions/3/promote", field(page, "form_token"), **fields)
+    assert moved.status_code == 303, text_of(moved.text)
+    assert moved.headers["location"] == f"/production/entries/{read_ledger(platform)[-1].seq}"
+    assert platform.models.read_stages().versions_by_stage["Production"] == [3]
     assert disagreements(platform) == []
+    page = console.admin.get("/versions/3/promote")
+    assert "in Production already" in text_of(page.text)
+    assert "<button>Promote" not in page.text
 
 
 def test_the_ledger_is_shown_when_mlflow_has_no_such_model(console: Console) -> None:

@@ -80,6 +80,10 @@ def test_a_session_ends_with_its_key_and_with_its_time(
     trusted_s, keys._trusted_s = keys._trusted_s, 0.0
     assert browser.get("/at-risk").status_code == 303
     assert browser.get("/at-risk?format=csv", headers={"X-API-Key": key.key}).status_code == 401
+    refused = browser.post("/login", browser.token(), key=key.key)
+    assert refused.status_code == 503
+    assert "could not read the API keys" in refused.text
+    assert "This key is unknown" not in refused.text, "nobody knows that"
     keys._trusted_s = trusted_s
     assert browser.get("/at-risk").status_code == 404
     revoke_keys(platform, "crm")

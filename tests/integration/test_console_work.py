@@ -30,7 +30,7 @@ from streamflow.console import job_process, service_pages
 from streamflow.console.job_process import ChildProcesses
 from streamflow.console.jobs import JobOrder, JobRunning, Message
 from streamflow.database import connect
-from streamflow.errors import EntityUnknown, StreamflowError
+from streamflow.errors import EntityUnknown, LakeUnavailable, StreamflowError
 from streamflow.platform import Platform, open_platform
 from streamflow.receipt import to_json
 from streamflow.steps.data.forget import forget
@@ -190,6 +190,7 @@ def test_a_user_is_forgotten_and_named_nowhere(workshop: Workshop) -> None:
     assert workshop.send("/work/forget", key=key, why="").status_code == 422
     unknown = workshop.send("/work/forget", key="nobody", why="asked for")
     assert unknown.status_code == EntityUnknown.http_status
+    assert "Nothing was changed." in text_of(unknown.text)
     rows = workshop.browser.get("/work?format=csv").text.splitlines()
     assert len(rows) == 1 + len(list_actions(workshop.platform, limit=25))
     path = f"/jobs/{action.job}"
@@ -300,6 +301,27 @@ def test_work_whose_process_is_gone_is_shown_as_interrupted(workshop: Workshop) 
     assert list_actions(workshop.platform, limit=1)[0].state == "done"
 
 
+def test_a_user_who_is_erased_is_not_called_unchanged(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lake cannot be cleaned after the erasure: the person must know what happened."""
+
+    def fail(_: Platform) -> None:
+        raise LakeUnavailable("the lake does not answer")
+
+    monkeypatch.setattr(import_module("streamflow.steps.data.forget"), "clean_lake", fail)
+    with connect(workshop.platform.address) as connection:
+        row = connection.execute("SELECT user_id FROM frozen.users LIMIT 1").fetchone()
+    assert row is not None
+    answer = workshop.send("/work/forget", key=row[0], why="asked for")
+    assert answer.status_code == LakeUnavailable.http_status
+    text = text_of(answer.text)
+    assert "The key was erased, but files of the lake may still hold it." in text
+    assert "Nothing was changed" not in text
+    # Who only looks at a page changes nothing anyway.
+    assert "Nothing was changed" not in text_of(workshop.browser.get("/drops/2030-01-01").text)
+
+
 def test_the_process_of_a_job_writes_messages(
     platform: Platform, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -314,7 +336,7 @@ def test_the_process_of_a_job_writes_messages(
         job_process.main()
     assert ended.value.code == StreamflowError.exit_code
     message = json.loads(capfd.readouterr().out)
-    assert "no work with the name 'dance'" in message["problem"]
+    assert message["problem"] == "there is no work with the name 'dance'. Nothing was changed."
     assert "unforeseen" not in message
 
 

@@ -5,6 +5,9 @@ The tests are about simultaneous moves, crashes between two writes, clocks, and 
 
 from __future__ import annotations
 
+import json
+import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +21,7 @@ import pytest
 from conftest import Cluster
 from support.api import asked, served
 from support.chain import JANUARY, run
+from support.command import called
 from support.lifecycle import random_moves
 from support.mlflow_page import client, transition
 from support.processes import wait_for
@@ -221,6 +225,31 @@ def test_several_in_production_are_an_error_that_names_them(one: Platform) -> No
     assert receipt.examination.champion == 1  # by the ledger
     forced(one, 2)
     assert state(one) == (2, 2, 2)
+
+
+def test_a_repeated_reconcile_prints_json_only(
+    one: Platform, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each round what is new: an entry, then a problem, once, and that it is settled."""
+    moves = [
+        lambda: transition(one, 3, "Production"),
+        lambda: None,
+        lambda: transition(one, 3, "Archived"),
+        lambda: sys.exit(0),
+    ]
+    monkeypatch.setattr(time, "sleep", lambda _: moves.pop(0)())
+    transition(one, 2, "Production", archive=True)
+    variables = cluster.variables(one.login.database, one.home)
+    said = called(one.home, "reconcile", "--every", "1", "--json", extra=variables)
+    decoder, text, receipts = json.JSONDecoder(), said.stdout.strip(), []
+    while text:
+        receipt, end = decoder.raw_decode(text)
+        receipts.append(receipt)
+        text = text[end:].strip()
+    news = [([e["action"] for e in r["entered"]], len(r["unsettled"])) for r in receipts]
+    assert news == [(["outside"], 0), (["unresolved"], 0), ([], 1), ([], 0)]
+    assert receipts[0]["entered"][0]["to_version"] == 2
+    assert "are all in Production" in receipts[2]["unsettled"][0]
 
 
 def test_nothing_in_production_serves_nothing(one: Platform) -> None:

@@ -441,6 +441,15 @@ def test_the_command_tells_its_verdict_by_its_exit_code(
     )
     assert told["reasons"][0].startswith("skips_7d: PSI ")
     assert file.is_file()
+    # A stored report is shown with the same details.
+    lines = fine.stdout.splitlines()
+    [place] = [line for line in lines if line.startswith("  report ")]
+    shown = CliRunner().invoke(app, ["--home", str(home), "reports", place.split()[1].strip(",")])
+    stored = [line for line in shown.stdout.splitlines() if not line.startswith("  report ")]
+    assert stored == [line for line in lines if line != place]
+    drifted = CliRunner().invoke(app, ["--home", str(home), "reports", str(told["id"])])
+    assert drifted.stdout.splitlines()[-1].startswith("[NO] feature drift: 1 of 14 features")
+    assert f"  fires    {told['reasons'][0]}" in drifted.stdout.splitlines()
 
 
 def test_erased_users_are_missing_and_said_and_anything_else_is_an_error(watched: Watched) -> None:

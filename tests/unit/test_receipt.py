@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -10,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from streamflow.receipt import MAX_ENTRIES, Receipt
+from streamflow.receipt import MAX_ENTRIES, Receipt, to_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +105,12 @@ def test_a_long_list_says_how_much_is_left_out() -> None:
     assert f"line {MAX_ENTRIES - 1}" in html
     assert f"line {MAX_ENTRIES}<" not in html
     assert "and 5 more" in html
+
+
+def test_json_has_no_number_that_json_does_not_know() -> None:
+    values = {"a": float("nan"), "b": [float("-inf"), 0.1 + 0.2], "c": "NaN Infinity"}
+    text = to_json(SmallReceipt(value=values))
+    assert json.loads(text)["value"] == {"a": None, "b": [None, 0.1 + 0.2], "c": "NaN Infinity"}
 
 
 def test_a_frame_shows_itself() -> None:

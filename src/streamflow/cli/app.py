@@ -39,7 +39,11 @@ from streamflow.cli import (
 )
 from streamflow.cli.command_groups import GroupedCommands
 from streamflow.cli.context import Invocation
-from streamflow.cli.last_errors import explain_system_error, was_interrupted
+from streamflow.cli.last_errors import (
+    explain_foreign_text,
+    explain_system_error,
+    was_interrupted,
+)
 from streamflow.cli.printable import printable
 from streamflow.errors import StreamflowError
 from streamflow.files.permissions import deny_writing_to_others
@@ -158,7 +162,8 @@ def main() -> None:
     except Exception as error:
         if was_interrupted(error):
             raise KeyboardInterrupt from error
-        text, exit_code = _describe_error(explain_system_error(error) or error)
+        explained = explain_system_error(error) or explain_foreign_text(error)
+        text, exit_code = _describe_error(explained or error)
         _report_error(text, debug=debug)
         sys.exit(exit_code)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # The width of a table that is not written to a terminal.
 FILE_WIDTH = 160
+# A text is printed as it is: [brackets] are no markup, and the :b: of an address is no emoji.
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,8 +80,9 @@ class Invocation:
     def notify(self, text: str) -> None:
         """Print a progress line on stderr, unless --quiet was given."""
         if not self.quiet:
-            console = Console(stderr=True, highlight=False)
-            console.print(f"… {printable(text)}", style="dim", markup=False)
+            console = Console(stderr=True, **PLAIN)
+            # A file has no width: a line of progress is one line there.
+            console.print(f"… {printable(text)}", style="dim", soft_wrap=True)
 
 
 def invocation(context: typer.Context) -> Invocation:
@@ -101,14 +104,14 @@ def print_text(text: str) -> None:
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table on stdout. It is wide if stdout is not a terminal."""
-    grid = Table(title=title, title_justify="left", title_style="bold")
+    grid = Table(title=printable(title), title_justify="left", title_style="bold")
     for name in header:
         grid.add_column(name, overflow="fold")
     for row in rows:
         cells = ["" if cell is None else printable(str(cell)) for cell in row]
         grid.add_row(*cells)
     width = None if sys.stdout.isatty() else FILE_WIDTH
-    Console(width=width, highlight=False).print(grid, markup=False)
+    Console(width=width, **PLAIN).print(grid)
 
 
 def format_time(instant: datetime | None) -> str:

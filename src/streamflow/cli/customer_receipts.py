@@ -43,7 +43,7 @@ def at_risk(risks: RiskList) -> str:
 
 
 def user(record: UserRecord) -> str:
-    """Write the newest values of a user and every answer."""
+    """Write the newest values of a user and the newest answers."""
     lines = [f"{record.key}: {_percent(record.probability)}, {_trust(record.trust)}"]
     lines += [f"  {history.label:40}  {history.now}" for history in record.values]
     for answer in record.answers:

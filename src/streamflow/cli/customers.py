@@ -70,7 +70,10 @@ def at_risk(
 
 
 def user(context: typer.Context, key: EntityKey, as_json: JsonFlag = False) -> None:
-    """Show one user: the values in each drop, and every answer that was given about the user.
+    """Show one user: the values in each drop, and the newest answers about the user.
+
+    The answers are those of the newest 24 scored drops, and the newest 100 of the API and of
+    'predict'.
 
     Example: streamflow user 7590-VHVEG --json
     """

@@ -124,14 +124,14 @@ def rejects(
 
     Example: streamflow rejects --as-of 2024-01-31 --csv rejects.csv
     """
-    from streamflow.warehouse.drops import rejected_rows
+    from streamflow.warehouse.drops import RejectedRow, rejected_rows
 
     with invocation(context).platform() as platform:
         rejected = rejected_rows(platform.connection, as_instant(as_of))
     if csv:
         from streamflow.files.frames import write_rows
 
-        write_rows(rejected, csv)
+        write_rows(rejected, RejectedRow, csv)
     if as_json:
         show(rejected, as_json=True, text=str)
         return

@@ -11,6 +11,7 @@ from streamflow.cli.context import invocation, print_table, show
 from streamflow.cli.options import JsonFlag
 from streamflow.cli.printable import one_line
 from streamflow.core.data.counts import count_of
+from streamflow.core.serving.api_keys import MAX_DAYS
 
 if TYPE_CHECKING:
     from streamflow.steps.serving.api_keys import KeyReceipt, RevokeReceipt
@@ -35,10 +36,20 @@ def register(app: typer.Typer) -> None:
     app.add_typer(keys, name="keys")
 
 
+def _require_name(name: str) -> str:
+    """Refuse an empty name: the list of keys would not say what a key is for."""
+    if not name.strip():
+        raise typer.BadParameter("the name is empty; say what the key is for")
+    return name
+
+
 def create_key(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="What the key is for, in your own words.", metavar="NAME")
+        str,
+        typer.Argument(
+            help="What the key is for, in your own words.", metavar="NAME", callback=_require_name
+        ),
     ],
     scope: Annotated[
         Literal["metrics", "read", "predict", "admin"],
@@ -53,6 +64,7 @@ def create_key(
         typer.Option(
             "--expires",
             min=1,
+            max=MAX_DAYS,
             metavar="DAYS",
             help="For how many days the key is in force (default: for ever).",
         ),

@@ -1,8 +1,9 @@
-"""Recognise what ended a command: Ctrl-C, or a file that the operating system refused."""
+"""Recognise what ended a command: Ctrl-C, a path that the system refused, or a foreign text."""
 
 from __future__ import annotations
 
 import errno
+import re
 
 from streamflow.errors import DiskFull, StreamflowError
 from streamflow.interrupts import is_caused_by_interrupt
@@ -25,6 +26,8 @@ REFUSAL_NUMBERS = (
 # What Python says if all folders for temporary files are full. The error number is that of a
 # missing file.
 NO_TEMPORARY_FOLDER = "No usable temporary directory"
+# The bytes that Python could not decode in an argument.
+FOREIGN_BYTES = re.compile("[\udc80-\udcff]")
 INTERRUPTED_EXIT_CODE = 130  # typer ends a command with it after Ctrl-C
 
 
@@ -57,4 +60,24 @@ def explain_system_error(error: Exception) -> StreamflowError | None:
         f"{error.filename}: {error.strerror}",
         state="What was not committed is rolled back.",
         remedy="Correct the path or its permissions, and run the command again.",
+    )
+
+
+def explain_foreign_text(error: Exception) -> StreamflowError | None:
+    """Return our error for a text of the command line that is not UTF-8.
+
+    Python keeps each byte that it cannot decode as half of a surrogate pair, which nothing that is
+    stored can hold.
+
+    Returns:
+        None if the error is a different one.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        return None
+    if not FOREIGN_BYTES.search(error.object):
+        return None
+    return StreamflowError(
+        "a text of the command line is not UTF-8",
+        state="What was not committed is rolled back.",
+        remedy="Set the terminal to UTF-8, and run the command again.",
     )

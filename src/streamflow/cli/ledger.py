@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -24,6 +25,7 @@ from streamflow.errors import StreamflowError
 if TYPE_CHECKING:
     from streamflow.core.promotion.ledger import Entry
     from streamflow.platform import Platform
+    from streamflow.steps.stages.transitions import ReconcileReceipt
 
 LEDGER_HEADER = ("", "at (UTC)", "who", "what", "stage", "from", "to", "why", "evidence")
 
@@ -180,19 +182,20 @@ def reconcile(
 
     call = invocation(context)
     if every is not None:
-        _reconcile_for_ever(call, every)
+        _reconcile_for_ever(call, every, as_json=as_json)
     with call.platform() as platform:
         receipt = step(platform)
         show(receipt, as_json=as_json, text=lifecycle_receipts.reconcile)
         deliver_after_step(platform)
 
 
-def _reconcile_for_ever(call: Invocation, interval_s: int) -> NoReturn:
+def _reconcile_for_ever(call: Invocation, interval_s: int, *, as_json: bool) -> NoReturn:
     """Reconcile again and again, and print each new entry.
 
     A problem may end by itself, so it does not end the loop. It is printed once, until a different
-    problem follows.
+    problem follows. As JSON, new entries are a receipt, and so are problems when they change.
     """
+    from streamflow.steps.stages.transitions import ReconcileReceipt
     from streamflow.steps.stages.transitions import reconcile as step
     from streamflow.steps.stages.webhooks import deliver_after_step
 
@@ -201,14 +204,24 @@ def _reconcile_for_ever(call: Invocation, interval_s: int) -> NoReturn:
         try:
             with call.platform() as platform:
                 receipt = step(platform)
-                for entry in receipt.entered:
-                    print_text(lifecycle_receipts.entry(entry))
+                if receipt.entered:
+                    _print_news(replace(receipt, unsettled=()), as_json=as_json)
                 deliver_after_step(platform)
             problems = receipt.unsettled
         except StreamflowError as error:
             problems = (f"error: {error.message}",)
         if problems != printed_problems:
-            for problem in problems:
-                print_text(problem)
+            _print_news(ReconcileReceipt(entered=(), unsettled=problems), as_json=as_json)
         printed_problems = problems
         time.sleep(interval_s)
+
+
+def _print_news(receipt: ReconcileReceipt, *, as_json: bool) -> None:
+    """Print a receipt as JSON, or a line for each of its entries and problems."""
+    if as_json:
+        show(receipt, as_json=True, text=str)
+        return
+    for entry in receipt.entered:
+        print_text(lifecycle_receipts.entry(entry))
+    for problem in receipt.unsettled:
+        print_text(problem)

@@ -58,15 +58,29 @@ def monitor(
 
 
 def _format_receipt(receipt: MonitorReceipt) -> str:
-    """Return the text of a receipt.
+    """Return the text of a receipt: that of its report, and where its page is."""
+    existing = " (stored before)" if receipt.already else ""
+    location = (
+        f"report {receipt.id}{existing}, MLflow run {receipt.mlflow_run_id}, page {receipt.out}"
+    )
+    head = f"{receipt.model} version {receipt.version}"
+    verdict = receipt.verdict
+    return format_report(receipt.report, head, location, verdict=verdict, fires=receipt.fires)
+
+
+def format_report(report: Report, head: str, location: str, *, verdict: str, fires: bool) -> str:
+    """Return the text of a report.
 
     It has a line for each feature, then labels, version and answers, the reasons for an alarm, and
     the verdict.
+
+    Args:
+        head: the model and its version, which the drop was compared with
+        location: where the report is stored
     """
-    report = receipt.report
     lines = [
-        f"{receipt.model} version {receipt.version}, trained as of {report.reference_as_of}:"
-        f" the drop of {receipt.as_of}"
+        f"{head}, trained as of {report.reference_as_of:%Y-%m-%d}:"
+        f" the drop of {report.evidence.as_of:%Y-%m-%d}"
     ]
     for feature in report.features:
         lines += _format_feature(feature)
@@ -74,12 +88,9 @@ def _format_receipt(receipt: MonitorReceipt) -> str:
     lines += [f"  note: {note}" for note in report.notes]
     for feature in report.drifted:
         lines += [f"  fires    {reason}" for reason in feature.reasons]
-    existing = " (stored before)" if receipt.already else ""
-    lines.append(
-        f"  report {receipt.id}{existing}, MLflow run {receipt.mlflow_run_id}, page {receipt.out}"
-    )
-    mark = "NO" if receipt.fires else "OK"
-    lines.append(f"[{mark}] {receipt.verdict}: {report.counts_in_words}")
+    lines.append(f"  {location}")
+    mark = "NO" if fires else "OK"
+    lines.append(f"[{mark}] {verdict}: {report.counts_in_words}")
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamflow.cli.context import format_time, invocation, print_table, print_text, show
+from streamflow.cli.monitor import format_report
 from streamflow.cli.options import MAX_NUMBER, JsonFlag, as_instant
 from streamflow.cli.printable import one_line
 from streamflow.core.data.counts import count_of
@@ -15,7 +16,7 @@ from streamflow.core.data.counts import count_of
 if TYPE_CHECKING:
     from streamflow.core.data.catalog_overview import CatalogOverview
     from streamflow.steps.data.drop_record import DropList, DropRecord
-    from streamflow.steps.monitoring.stored_reports import ReportList
+    from streamflow.steps.monitoring.stored_reports import ReportList, ReportRecord
 
 Day = Annotated[
     datetime | None,
@@ -170,10 +171,18 @@ def reports(
     with invocation(context).platform() as platform:
         if number is not None:
             record = read_report(platform, number)
-            show(record, as_json=as_json, text=lambda item: f"[OK] {item.stored.verdict}")
+            show(record, as_json=as_json, text=_format_record)
             return
         receipt = list_reports(platform, below=below, limit=limit)
     show(receipt, as_json=as_json, text=_format_reports)
+
+
+def _format_record(record: ReportRecord) -> str:
+    stored = record.stored
+    head = f"{stored.model} version {stored.version}"
+    location = f"report {stored.id}, MLflow run {stored.mlflow_run_id}"
+    verdict = stored.verdict
+    return format_report(record.report, head, location, verdict=verdict, fires=stored.fires)
 
 
 def _format_reports(receipt: ReportList) -> str:

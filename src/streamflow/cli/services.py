@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamflow.cli.context import format_time, invocation, print_table, show
+from streamflow.cli.context import format_time, invocation, print_table, print_text, show
 from streamflow.cli.options import JsonFlag
 from streamflow.errors import ServiceFailed
 
@@ -146,9 +146,9 @@ def logs(
             remedy="Run 'streamflow up'.",
         )
     if lines:
-        print(read_last_lines(log, lines), flush=True)
+        print_text(read_last_lines(log, lines))
     if follow:
-        follow_logs({service: log}, lambda _, line: print(line, flush=True), lambda: True)
+        follow_logs({service: log}, lambda _, line: print_text(line), lambda: True)
 
 
 def worker(context: typer.Context) -> None:

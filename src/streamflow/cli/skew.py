@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamflow.cli.context import invocation, show
-from streamflow.cli.options import JsonFlag, parse_instant
+from streamflow.cli.options import MAX_NUMBER, JsonFlag, parse_instant
 from streamflow.core.data.counts import choose_form, count_of
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def skew(
         typer.Option(
             "--sample",
             min=1,
+            max=MAX_NUMBER,
             metavar="N",
             help="How many answers to check. The seed chooses them at random.",
         ),

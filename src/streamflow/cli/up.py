@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from streamflow.cli.context import Invocation, invocation
+from streamflow.cli.printable import printable
 from streamflow.cli.services import open_supervisor, print_services
 from streamflow.errors import ServiceFailed
 
@@ -202,6 +203,6 @@ def _follow_logs(home: Path, names: Sequence[str], is_alive: Callable[[], bool])
 
     def print_line(name: str, line: str) -> None:
         prefix = Text(f"{name:{width}} │ ", style=colours[name])
-        console.print(prefix + Text(line), soft_wrap=True)
+        console.print(prefix + Text(printable(line)), soft_wrap=True)
 
     follow_logs({name: log_file(home, name) for name in names}, print_line, is_alive)

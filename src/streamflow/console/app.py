@@ -158,9 +158,13 @@ def _add_problem_answers(app: FastAPI, state: ConsoleState) -> None:
 
     @app.exception_handler(StreamflowError)
     async def show_own_error(request: Request, error: StreamflowError) -> Response:
-        """Show an error of streamflow, with the command that helps on a line of its own."""
+        """Show an error of streamflow, with the command that helps on a line of its own.
+
+        Whoever sent a form must learn what was changed.
+        """
         command = COMMAND.search(error.remedy)
-        lines = [write_sentence(error.message), error.remedy]
+        state_left = error.state if request.method == "POST" else ""
+        lines = [write_sentence(error.message), state_left, error.remedy]
         return problem_page(
             request,
             state,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from streamflow.console import formats
 from streamflow.console.pages import user_address
@@ -21,12 +21,24 @@ ARROWS = {"up": "▲", "down": "▼"}
 
 TONES = {"up": "up", "down": "down", "same": "", "new": ""}
 
+# The names of the tables of the portfolio that are no segment.
+PORTFOLIO_TABLES = ("trend", "cohorts")
+
 
 def segment_text(texts: Texts, column_is_bool: bool, value: str | None) -> str:
     """Write a category: a bool as yes or no."""
     if value is None:
         return texts.get("at_risk.no_value")
     return formats.format_value(value == "true") if column_is_bool else value
+
+
+def name_segment(name: str, own_names: Collection[str]) -> str:
+    """Return the name of a segment column in CSV and in addresses, different from our own names.
+
+    >>> name_segment("trend", ["trend"]), name_segment("contract_type", ["trend"])
+    ('segment.trend', 'contract_type')
+    """
+    return f"segment.{name}" if name in own_names else name
 
 
 def risk_table(texts: Texts, risks: RiskList, columns: Sequence[SegmentColumn]) -> PageTable:
@@ -42,7 +54,11 @@ def risk_table(texts: Texts, risks: RiskList, columns: Sequence[SegmentColumn]) 
         PageColumn(name="probability", title=texts.get("at_risk.probability"), kind="number"),
         PageColumn(name="change", title=texts.get("at_risk.change"), kind="number"),
         PageColumn(name="reasons", title=texts.get("at_risk.reasons")),
-        *(PageColumn(name=column.name, title=column.label) for column in shown),
+    ]
+    own_names = [title.name for title in titles]
+    titles += [
+        PageColumn(name=name_segment(column.name, own_names), title=column.label)
+        for column in shown
     ]
     rows = [_risk_row(texts, risks, user, shown) for user in risks.users]
     return PageTable(
@@ -112,7 +128,7 @@ def values_table(texts: Texts, record: UserRecord) -> PageTable:
 
 
 def answers_table(texts: Texts, record: UserRecord) -> PageTable:
-    """Make the table of every answer about a user."""
+    """Make the table of the newest answers about a user."""
     titles = (
         PageColumn(name="as_of", title=texts.get("user.answer_day")),
         PageColumn(name="at", title=texts.get("user.answer_at")),
@@ -148,7 +164,6 @@ def _answer_row(texts: Texts, answer: AnswerAbout) -> tuple[Cell, ...]:
 def segment_table(texts: Texts, portfolio: Portfolio, segment: Segment, is_bool: bool) -> PageTable:
     """Make the table of one segment column."""
     titles = [
-        PageColumn(name=segment.name, title=texts.get("portfolio.category")),
         PageColumn(name="users", title=texts.get("portfolio.users"), kind="number"),
         PageColumn(name="expected", title=texts.get("portfolio.expected"), kind="number"),
         PageColumn(
@@ -158,6 +173,8 @@ def segment_table(texts: Texts, portfolio: Portfolio, segment: Segment, is_bool:
     if portfolio.kept_value is not None:
         title = texts.get("portfolio.value_at_risk")
         titles.append(PageColumn(name="value_at_risk", title=title, kind="number"))
+    name = name_segment(segment.name, [title.name for title in titles])
+    titles.insert(0, PageColumn(name=name, title=texts.get("portfolio.category")))
     rows = []
     for category in segment.categories:
         share = category.expected_share
@@ -176,7 +193,7 @@ def segment_table(texts: Texts, portfolio: Portfolio, segment: Segment, is_bool:
             cells.append(Cell(value, formats.format_number(value)))
         rows.append(tuple(cells))
     return PageTable(
-        name=segment.name,
+        name=name_segment(segment.name, PORTFOLIO_TABLES),
         caption=segment.label,
         columns=tuple(titles),
         rows=tuple(rows),

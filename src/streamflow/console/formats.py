@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 THIN_SPACE = "\u202f"
 MINUS = "\u2212"
 NOTHING = "\u2013"
+# A value with a smaller amount would be rounded to 0.00.
+SMALLEST_ROUNDED = 0.005
 DAYS_PER_MONTH = 30.44
 DAYS_PER_YEAR = 365.25
 
@@ -26,8 +28,12 @@ def format_number(value: float | None, decimals: int = 0) -> str:
 def format_value(value: object) -> str:
     """Write a value of the data: a number with at most two decimals, a bool as yes or no.
 
+    A number that is almost 0 is not called 0.
+
     >>> format_value(True), format_value(12.5), format_value(3.0), format_value(None)
     ('yes', '12.5', '3', '–')
+    >>> format_value(0.004), format_value(-0.004), format_value(0.0)
+    ('0.004', '−0.004', '0')
     """
     if value is None:
         return NOTHING
@@ -36,6 +42,8 @@ def format_value(value: object) -> str:
     if isinstance(value, int):
         return format_number(value)
     if isinstance(value, float):
+        if 0 < abs(value) < SMALLEST_ROUNDED:
+            return f"{value:.2g}".replace("-", MINUS)
         text = format_number(value, 2)
         return text.rstrip("0").rstrip(".")
     return str(value)

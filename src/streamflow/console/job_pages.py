@@ -152,8 +152,13 @@ def _give_file(state: ConsoleState, job_id: str) -> Response:
 
 
 def _metrics_table(texts: Texts, receipt: Mapping[str, Any]) -> PageTable:
-    """Make the table of what each cause changed in each metric."""
-    causes = [share["cause"] for share in receipt["metrics"][0]["shares"]]
+    """Make the table of what each cause changed in each metric.
+
+    A cause that a metric does not name changed nothing in it: what the rebuilds do not explain is
+    a cause only of the metrics that have such a part.
+    """
+    metrics = receipt["metrics"]
+    causes = list(dict.fromkeys(share["cause"] for metric in metrics for share in metric["shares"]))
     columns = [
         PageColumn(name="metric", title=texts.get("gate.metric")),
         PageColumn(name="a", title=texts.get("versions.title_of", version=receipt["a"]["version"])),
@@ -161,16 +166,11 @@ def _metrics_table(texts: Texts, receipt: Mapping[str, Any]) -> PageTable:
         PageColumn(name="change", title=texts.get("at_risk.change"), kind="number"),
         *(PageColumn(name=cause, title=cause, kind="number") for cause in causes),
     ]
-    rows = [
-        (
-            Cell(metric["metric"]),
-            metric_cell(metric["a"]),
-            metric_cell(metric["b"]),
-            metric_cell(metric["change"]),
-            *(metric_cell(share["value"]) for share in metric["shares"]),
-        )
-        for metric in receipt["metrics"]
-    ]
+    rows = []
+    for metric in metrics:
+        shares = {share["cause"]: share["value"] for share in metric["shares"]}
+        numbers = (metric["a"], metric["b"], metric["change"], *map(shares.get, causes))
+        rows.append((Cell(metric["metric"]), *map(metric_cell, numbers)))
     caption = texts.get("work.causes")
     return PageTable(name="causes", caption=caption, columns=tuple(columns), rows=tuple(rows))
 

@@ -140,7 +140,8 @@ def _run(
 
 def _describe_problem(error: StreamflowError) -> Message:
     """Return the message that says why a job failed, and what to do."""
-    return {"problem": f"{error.message} {error.state}".strip(), "remedy": error.remedy}
+    sentences = (error.message.rstrip("."), error.state)
+    return {"problem": ". ".join(filter(None, sentences)), "remedy": error.remedy}
 
 
 def _write_line(messages: TextIO, message: Message) -> None:

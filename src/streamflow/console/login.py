@@ -36,10 +36,15 @@ def add_pages(app: FastAPI, state: ConsoleState) -> None:
         next_page = local_address(fields.get("next_page", ""))
         if state.keys is None:
             return RedirectResponse(next_page, status_code=303)
+        if not state.keys.is_trusted:
+            notes_of(request).error = "keys_unread"
+            problem = state.texts.get("login.unread")
+            return _draw_form(request, state, next_page, status=503, problem=problem)
         key = state.keys.find(fields.get("key", "").strip().encode())
-        if key is None or not state.keys.is_trusted or not scope_covers(key.scope, "read"):
+        if key is None or not scope_covers(key.scope, "read"):
             notes_of(request).error = "unauthorized"
-            return _draw_form(request, state, next_page, is_refused=True)
+            problem = state.texts.get("login.refused")
+            return _draw_form(request, state, next_page, status=401, problem=problem)
         notes_of(request).caller = key.id
         cookie = state.sessions.start(key, datetime.now(UTC))
         response = RedirectResponse(next_page, status_code=303)
@@ -59,13 +64,15 @@ def _draw_form(
     state: ConsoleState,
     next_page: str,
     *,
-    is_refused: bool = False,
+    status: int = 200,
+    problem: str = "",
 ) -> Response:
+    """Draw the form, below the problem if there is one."""
     page = Page(
         template="login",
         title=state.texts.get("login.title"),
-        status=401 if is_refused else 200,
-        values={"next_page": local_address(next_page), "is_refused": is_refused},
+        status=status,
+        values={"next_page": local_address(next_page), "problem": problem},
     )
     return draw(request, state, state.find_visitor(request), page)
 

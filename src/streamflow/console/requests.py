@@ -38,12 +38,16 @@ def parse_day(text: str) -> datetime:
 
 
 def parse_instant(text: str) -> datetime | None:
-    """Return an instant in ISO form; without a time zone it is UTC. None: this is no instant."""
+    """Return the instant of a text in ISO form, in UTC; without a time zone it is UTC.
+
+    Returns:
+        None if this is no instant, or one that no calendar in UTC has
+    """
     try:
         instant = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def text_field(fields: Mapping[str, str], name: str) -> str:

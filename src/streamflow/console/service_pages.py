@@ -18,7 +18,7 @@ from streamflow.console.sessions import Visitor
 from streamflow.console.state import ConsoleState
 from streamflow.console.tables import Cell, PageColumn, PageTable
 from streamflow.console.texts import Texts
-from streamflow.core.serving.api_keys import SCOPES
+from streamflow.core.serving.api_keys import MAX_DAYS, SCOPES
 from streamflow.errors import ApiKeyUnknown
 from streamflow.steps.serving.api_keys import KeyRow, create_key, list_keys, revoke_keys
 from streamflow.steps.upkeep.console_actions import NewAction, record_work
@@ -28,7 +28,6 @@ from streamflow.web.request_context import notes_of
 
 SERVICE = "/service"
 STATE_TONES = {"ok": "down", "note": "", "WRONG": "up"}
-MAX_DAYS = 36_500
 
 
 def add_pages(app: FastAPI, state: ConsoleState) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,10 @@ def require_known_ending(path: Path) -> None:
         )
 
 
-def write_rows(rows: Sequence[Any], path: Path) -> None:
-    """Write frozen values of one dataclass, with one column for each field."""
-    frame = pl.DataFrame([asdict(row) for row in rows], infer_schema_length=None)
+def write_rows(rows: Sequence[Any], row_type: type[Any], path: Path) -> None:
+    """Write values of the dataclass `row_type`, with one column for each field, also of no rows."""
+    names = [field.name for field in fields(row_type)]
+    frame = pl.DataFrame([asdict(row) for row in rows], schema=names, infer_schema_length=None)
     write_frame(frame, path)
 
 

@@ -9,6 +9,8 @@ from string import Formatter
 from streamflow.console import pages
 from streamflow.console.navigation import NAVIGATION
 from streamflow.console.texts import load_texts
+from streamflow.steps.serving.trust import DROPS_SHOWN
+from streamflow.steps.serving.user_record import ANSWERS_SHOWN
 
 FOLDER = Path(pages.__file__).parent
 NAME = re.compile(r"""\b(?:t|get)\(\s*f?["']([a-z_]+\.[a-z_{}.]+)["']([^)]*)""")
@@ -31,6 +33,12 @@ def test_the_texts_are_those_that_the_pages_ask_for() -> None:
     assert [name for name in sorted(asked) if "{" not in name and name not in texts] == []
     unused = [name for name in texts if not any(re.fullmatch(p, name) for p in patterns)]
     assert unused == []
+
+
+def test_the_page_of_a_user_says_how_many_answers_it_has() -> None:
+    note = load_texts().get("user.answers_note")
+    assert f"newest {DROPS_SHOWN} scored drops" in note
+    assert f"newest {ANSWERS_SHOWN} of the API" in note
 
 
 def test_a_text_names_its_values() -> None:

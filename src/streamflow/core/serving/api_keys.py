@@ -20,6 +20,8 @@ Scope = Literal["metrics", "read", "predict", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 ID_BYTES = 6
 SECRET_BYTES = 32
+# For how many days a key is in force at most, if it has an end: a hundred years.
+MAX_DAYS = 36_500
 KEY_PATTERN = re.compile(rb"sk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 

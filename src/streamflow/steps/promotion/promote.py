@@ -36,7 +36,7 @@ class PromoteReceipt(Receipt):
 
     Attributes:
         decision: "promoted", "refused" or "no change" (the version is in the stage already).
-            A dry run says "would be promoted" or "would be refused".
+            In place of the first two, a dry run says "would be promoted" or "would be refused".
         replaced: The version that was in the stage before; None when the decision replaced none.
         forced: Whether the version was promoted although the gate refused it.
         examination: The result of the gate. None for Staging, which has no gate, and for a
@@ -216,14 +216,14 @@ def _decide(
     examination = candidacy.examination
     gate_passed = examination is None or examination.passed
     allowed = gate_passed or force
-    if dry_run:
-        decision = "would be promoted" if allowed else "would be refused"
-    elif not allowed:
+    if not allowed:
         decision = "refused"
     elif incumbent == number and _is_alone_in(platform, number, candidacy.stage):
         decision = "no change"
     else:
         decision = "promoted"
+    if dry_run and decision != "no change":
+        decision = f"would be {decision}"
     is_replacement = decision == "promoted" and incumbent != number
     return PromoteReceipt(
         model=platform.catalog.model,

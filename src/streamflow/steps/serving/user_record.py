@@ -1,4 +1,4 @@
-"""user: everything that is known of one user: values over the drops, and every answer given."""
+"""user: what is known of one user: values over the drops, and the newest answers given."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class UserRecord:
 
 
 def read_user(platform: Platform, key: str) -> UserRecord:
-    """Read everything that is known of one user.
+    """Read what is known of one user.
 
     Raises:
         NothingScored: no drop was scored yet.
