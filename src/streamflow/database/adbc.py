@@ -18,7 +18,7 @@ QUERIES = load_queries(__file__, "adbc.sql")
 
 
 @dataclass(kw_only=True)
-class _Kept:
+class _ConnectionPool:
     """What stays open of one address, from the first use to the end of the last block.
 
     ADBC's handle of a database reads all its types when it is opened, which takes many times as
@@ -46,7 +46,7 @@ class _Kept:
             self.database.close()
 
 
-_kept: dict[str, _Kept] = {}  # URI of each address whose connections are kept
+_pools: dict[str, _ConnectionPool] = {}  # URI of each address whose connections are kept
 
 
 @contextmanager
@@ -67,9 +67,9 @@ def _open_connection(address: Address) -> Any:
     from adbc_driver_postgresql import dbapi
 
     uri = address.uri()
-    kept = _kept.get(uri)
+    pool = _pools.get(uri)
     try:
-        return kept.open_connection(uri) if kept else dbapi.connect(uri)
+        return pool.open_connection(uri) if pool else dbapi.connect(uri)
     except adbc_driver_manager.Error as exc:
         raise DatabaseUnavailable(f"{address.display}: {exc}") from exc
 
@@ -82,15 +82,15 @@ def keep_connections(address: Address) -> Iterator[None]:
     has failed, or if the server has closed it, it is not used again.
     """
     uri = address.uri()
-    kept = _kept.setdefault(uri, _Kept())
-    kept.blocks += 1
+    pool = _pools.setdefault(uri, _ConnectionPool())
+    pool.blocks += 1
     try:
         yield
     finally:
-        kept.blocks -= 1
-        if kept.blocks == 0:
-            del _kept[uri]
-            kept.close()
+        pool.blocks -= 1
+        if pool.blocks == 0:
+            del _pools[uri]
+            pool.close()
 
 
 @contextmanager
@@ -108,18 +108,18 @@ def open_cursor(address: Address) -> Iterator[Any]:
         closing.enter_context(adbc_connection)
         with adbc_connection.cursor() as cursor:
             yield cursor
-        kept = _kept.get(address.uri())
-        if kept is not None:
+        pool = _pools.get(address.uri())
+        if pool is not None:
             # The connection stays open for the next reader.
             closing.pop_all()
-            kept.idle_connections.append(adbc_connection)
+            pool.idle_connections.append(adbc_connection)
 
 
 def _take_idle_connection(address: Address) -> Any | None:
     """Return an idle connection to a server that still answers, or None."""
-    kept = _kept.get(address.uri())
-    while kept is not None and kept.idle_connections:
-        adbc_connection = kept.idle_connections.pop()
+    pool = _pools.get(address.uri())
+    while pool is not None and pool.idle_connections:
+        adbc_connection = pool.idle_connections.pop()
         try:
             with adbc_connection.cursor() as cursor:
                 cursor.execute(QUERIES["check_connection"].as_string())
