@@ -18,6 +18,9 @@ from streamflow.column_types import COLUMN_TYPES
 from streamflow.core.data.counts import count_of
 
 HEADER_ROW = -1
+# A year has four digits, and Python and PostgreSQL have no year 0. An offset can lead out of them.
+FIRST_YEAR = 1
+LAST_YEAR = 9999
 # A longer cell is cut where a message shows it: after a stray quote it may be the rest of the file.
 MAX_SHOWN_CHARACTERS = 80
 
@@ -121,7 +124,7 @@ def value_expression(cell: pl.Expr, column_type: str) -> pl.Expr:
         values = {"True": True, "False": False}
         return cell.replace_strict(values, default=None, return_dtype=pl.Boolean)
     if column_type == "date":
-        return cell.str.to_date("%Y-%m-%d", strict=False)
+        return _within_years(cell.str.to_date("%Y-%m-%d", strict=False))
     if column_type == "timestamp":
         return _instant_expression(cell)
     if column_type == "float":
@@ -143,7 +146,14 @@ def _instant_expression(cell: pl.Expr) -> pl.Expr:
     offset = cell.str.extract(r"([+-]\d{2}:?\d{2})$").fill_null("+00:00")
     text = pl.concat_str(day, pl.lit(" "), time, pl.lit("."), fraction, offset)
     instant_format = "%Y-%m-%d %H:%M:%S%.f%z"
-    return text.str.to_datetime(instant_format, time_unit="us", time_zone="UTC", strict=False)
+    instant = text.str.to_datetime(instant_format, time_unit="us", time_zone="UTC", strict=False)
+    return _within_years(instant)
+
+
+def _within_years(moment: pl.Expr) -> pl.Expr:
+    """Replace each date or instant outside of the possible years of UTC by a null."""
+    is_possible = moment.dt.year().is_between(FIRST_YEAR, LAST_YEAR)
+    return pl.when(is_possible).then(moment)
 
 
 def quote_cell(cell: str) -> str:
