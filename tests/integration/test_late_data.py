@@ -184,6 +184,24 @@ def test_repeated_ragged_and_unknown_rows_are_rejected_too(
     assert (receipt.rejected, {f.rows for f in receipt.files}) == (7 + 3, {399})
 
 
+def test_a_label_with_too_few_cells_takes_its_user_along(
+    platform: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
+    folder = copy_drop(simulated_drops / "month_000", tmp_path / "bad")
+    header, first, *others = (folder / "labels.csv").read_text().splitlines()
+    key = first.split(",")[0]
+    (folder / "labels.csv").write_text("\n".join([header, key, *others, ""]))
+    receipt = ingest(platform, folder, JANUARY, reject_rows=True)
+    assert (receipt.rejected, {f.rows for f in receipt.files}) == (6, {399})
+    rejected = rejected_rows(platform.connection, JANUARY)
+    assert {(r.table_name, r.key) for r in rejected} == {
+        (table, key) for table in platform.catalog.tables
+    }
+    assert {r.reason.removeprefix("left out with ") for r in rejected} == {
+        "bad/labels.csv:2: expected 2 cells, got 1"
+    }
+
+
 def test_a_forgotten_key_is_in_no_rejected_row_however_it_was_written(
     open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
 ) -> None:
