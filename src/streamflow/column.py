@@ -102,7 +102,7 @@ class Column(CatalogPart):
         if self.tenure is not None:
             self._check_tenure(self.tenure)
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+            raise ValueError(f"min {self.min:.15g} is above max {self.max:.15g}")
 
     def _check_tenure(self, unit: TenureUnit) -> None:
         is_moment = self.type in MOMENT_TYPES

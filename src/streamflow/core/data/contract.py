@@ -46,17 +46,17 @@ class DropViolation:
 def describe_expectation(column: Column) -> str:
     """Describe the cells that `column` allows.
 
-    >>> describe_expectation(Column(type="float", min=0))
-    'number >= 0'
+    >>> describe_expectation(Column(type="float", min=0, max=12345678))
+    'number >= 0 and <= 12345678'
     """
     if column.categories is not None:
         return "one of " + ", ".join(repr(category) for category in column.categories)
     text = COLUMN_TYPES[column.type].noun
     bounds = []
     if column.min is not None:
-        bounds.append(f">= {column.min:g}")
+        bounds.append(f">= {column.min:.15g}")
     if column.max is not None:
-        bounds.append(f"<= {column.max:g}")
+        bounds.append(f"<= {column.max:.15g}")
     if bounds:
         text += " " + " and ".join(bounds)
     if column.max_length:
