@@ -18,8 +18,9 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
 TenureUnit = Literal["since", "days", "months", "years"]
 MOMENT_TYPES = ("date", "timestamp")
 
+MAX_HEADER = 256  # characters of a header
 # A name as a file has it.
-Header = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
+Header = Annotated[str, Field(min_length=1, max_length=MAX_HEADER, pattern=r"^[^\x00]*$")]
 
 FLOAT_LIMIT = 2**1023
 INT64_LIMIT = 2**63
