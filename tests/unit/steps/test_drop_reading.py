@@ -234,6 +234,49 @@ def test_a_header_without_rows_is_named(
     assert violations == ["month/users.csv:1: expected rows after the header, got none"]
 
 
+@pytest.mark.parametrize(
+    ("text", "last_lines"),
+    [
+        (
+            "user_id,fee,region,churned\n1,2,x,True\n",
+            [
+                f"(users.csv: to read it, try in [files.{table}] of the catalog: "
+                'ignore = ["region"])'
+                for table in ("users", "labels")
+            ],
+        ),
+        (
+            "user_id;fee;churned;\n1;2;True;\n",
+            [
+                "month/users.csv:1: expected the columns of the catalog, got a file in a different "
+                f'format (declare separator = ";", ignore = [""] in [files.{table}])'
+                for table in ("users", "labels")
+            ],
+        ),
+    ],
+)
+def test_the_columns_of_a_neighbour_need_no_ignore(
+    tmp_path: Path, text: str, last_lines: list[str]
+) -> None:
+    folder = tmp_path / "month"
+    folder.mkdir()
+    (folder / "users.csv").write_text(text)
+    facts = inspect_files(folder, ONE_FILE, ("users", "labels"))
+    with ExitStack() as closing:
+        drop = read_drop(
+            folder,
+            ONE_FILE,
+            facts,
+            {},
+            as_of=datetime(2024, 1, 31, tzinfo=UTC),
+            space=tmp_path,
+            closing=closing,
+            notify=lambda _: None,
+        )
+    lines = make_violation_error(folder, ONE_FILE, drop.violations).message.splitlines()
+    assert [line for line in lines if "[files." in line] == last_lines
+
+
 INSTANTS = {
     "2024-01-31 10:00:00": "2024-01-31T10:00:00+00:00",
     "2024-01-31T10:00:00Z": "2024-01-31T10:00:00+00:00",
