@@ -29,6 +29,8 @@ from streamflow.steps.data.forget import forget
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.data.snapshot import snapshot
+from streamflow.steps.monitoring.monitor import monitor
+from streamflow.steps.serving.explain import explain
 from streamflow.steps.serving.predict import predict
 from streamflow.steps.training.training_set import training_set
 from streamflow.warehouse.drops import rejected_rows
@@ -131,6 +133,31 @@ def test_a_key_that_a_nullable_file_leaves_out_is_null_everywhere(
         training_set(platform, JANUARY).frame.filter(pl.col("user_id") == KEY)["watch_hours_30d"][0]
         is not None
     )
+
+
+def test_a_number_that_nobody_has_yet_is_trained_on_and_served(
+    open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
+) -> None:
+    catalog = tmp_path / "catalog.toml"
+    declared = 'watch_hours_30d      = { type = "float", '
+    text = DEFAULT_PATH.read_text()
+    assert declared in text
+    catalog.write_text(text.replace(declared, f"{declared}nullable = true, "))
+    platform = open_with(migrated=False, catalog=catalog, model="auto")
+    migrate(platform)
+    empty = {"watch_hours_30d": pl.lit(None, dtype=pl.String)}
+    folder = copy_drop(simulated_drops / "month_000", tmp_path / "new", usage_agg_30d=empty)
+    run(platform, folder, JANUARY)
+    trained = in_production(platform, JANUARY)
+    assert any(name.startswith("boosting") for name in trained.candidates)
+    served = predict(platform, KEY, now=NOW)
+    assert served.features["watch_hours_30d"] is None
+    assert 0 < served.probability < 1
+    assert explain(platform, KEY, now=NOW).probability == served.probability
+    run(platform, simulated_drops / "month_001", FEBRUARY)
+    report = monitor(platform, FEBRUARY).report
+    (drift,) = [feature for feature in report.features if feature.name == "watch_hours_30d"]
+    assert drift.reasons == ("watch_hours_30d: missing 100.00% -> 0.00%",)
 
 
 # --- rejected rows --------------------------------------------------------------------

@@ -166,14 +166,33 @@ def fit_encoded(
     if threaded_step:
         use_threads = len(label) * trees >= MIN_PARALLEL_WORK
         estimator.named_steps[threaded_step].set_params(n_jobs=FIT_JOBS if use_threads else 1)
+    matrix = _fill_empty_columns(rows.matrix) if MODEL_KINDS[kind].needs_values else rows.matrix
     # One thread of BLAS and OpenMP: a sum in a different order has different last bits.
     with threadpool_limits(1):
-        estimator.fit(rows.matrix, label.astype(np.int64))
+        estimator.fit(matrix, label.astype(np.int64))
     if threaded_step:
         # In predictions several threads would add up the trees' answers in the order in which the
         # threads finish (trap 11).
         estimator.named_steps[threaded_step].set_params(n_jobs=1)
     return Pipeline([(ENCODE, rows.transformer), *estimator.steps])
+
+
+def _fill_empty_columns(matrix: Matrix) -> Matrix:
+    """Return the matrix with zeros in the columns that have no value in any row.
+
+    It is copied only if it has such a column.
+    """
+    # Few columns have no value in the first row, and only these are looked at as a whole.
+    empty_columns = [
+        column
+        for column in np.flatnonzero(np.isnan(matrix[0]))
+        if np.isnan(matrix[:, column]).all()
+    ]
+    if not empty_columns:
+        return matrix
+    filled = matrix.copy(order="K")
+    filled[:, empty_columns] = 0.0
+    return filled
 
 
 def require_both_classes(
