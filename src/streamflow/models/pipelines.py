@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import Feature
 from streamflow.errors import TrainingImpossible
+from streamflow.models.empty_columns import fill_empty_columns
 from streamflow.models.encoder import Category, Encoder, Matrix
 from streamflow.models.kinds import MODEL_KINDS
 from streamflow.models.model_kind import FitOptions
@@ -166,7 +167,9 @@ def fit_encoded(
     if threaded_step:
         use_threads = len(label) * trees >= MIN_PARALLEL_WORK
         estimator.named_steps[threaded_step].set_params(n_jobs=FIT_JOBS if use_threads else 1)
-    matrix = _fill_empty_columns(rows.matrix) if MODEL_KINDS[kind].needs_values else rows.matrix
+    matrix = rows.matrix
+    if MODEL_KINDS[kind].needs_values:
+        matrix = fill_empty_columns(matrix)
     # One thread of BLAS and OpenMP: a sum in a different order has different last bits.
     with threadpool_limits(1):
         estimator.fit(matrix, label.astype(np.int64))
@@ -175,24 +178,6 @@ def fit_encoded(
         # threads finish (trap 11).
         estimator.named_steps[threaded_step].set_params(n_jobs=1)
     return Pipeline([(ENCODE, rows.transformer), *estimator.steps])
-
-
-def _fill_empty_columns(matrix: Matrix) -> Matrix:
-    """Return the matrix with zeros in the columns that have no value in any row.
-
-    It is copied only if it has such a column.
-    """
-    # Few columns have no value in the first row, and only these are looked at as a whole.
-    empty_columns = [
-        column
-        for column in np.flatnonzero(np.isnan(matrix[0]))
-        if np.isnan(matrix[:, column]).all()
-    ]
-    if not empty_columns:
-        return matrix
-    filled = matrix.copy(order="K")
-    filled[:, empty_columns] = 0.0
-    return filled
 
 
 def require_both_classes(

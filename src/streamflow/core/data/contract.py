@@ -18,9 +18,6 @@ from streamflow.column_types import COLUMN_TYPES
 from streamflow.core.data.counts import count_of
 
 HEADER_ROW = -1
-# A year has four digits, and Python and PostgreSQL have no year 0. An offset can lead out of them.
-FIRST_YEAR = 1
-LAST_YEAR = 9999
 # A longer cell is cut where a message shows it: after a stray quote it may be the rest of the file.
 MAX_SHOWN_CHARACTERS = 80
 
@@ -151,8 +148,11 @@ def _instant_expression(cell: pl.Expr) -> pl.Expr:
 
 
 def _within_years(moment: pl.Expr) -> pl.Expr:
-    """Replace each date or instant outside of the possible years of UTC by a null."""
-    is_possible = moment.dt.year().is_between(FIRST_YEAR, LAST_YEAR)
+    """Replace each date or instant outside of the possible years of UTC by a null.
+
+    A year has four digits, and Python has no year 0. An offset can lead out of these years.
+    """
+    is_possible = moment.dt.year().is_between(1, 9999)
     return pl.when(is_possible).then(moment)
 
 

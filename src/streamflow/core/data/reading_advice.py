@@ -24,15 +24,23 @@ NULL_WORDS = {
 }
 TRUE_WORDS = {"true", "yes", "y", "1", "1.0", "t", "ja", "oui", "si", "sim", "churned"}
 FALSE_WORDS = {"false", "no", "n", "0", "0.0", "f", "nein", "non", "não", "stayed"}
-# The decimal sign and that of thousands, in the order in which they are tried.
-NUMBER_SIGNS = (
-    *((".", ""), (",", ""), (".", ","), (",", ".")),
-    *((",", " "), (",", "\u00a0"), (",", "\u202f"), (".", " "), (".", "'"), (".", "’")),
-    *((".", "\u00a0"), (".", "\u202f"), (",", "'"), (",", "’")),
-)
-# A form names both signs: one of them alone may be the same as the other one that is declared.
-NUMBER_FORMS: tuple[Changes, ...] = tuple(
-    {"decimal": decimal, "thousands": thousands} for decimal, thousands in NUMBER_SIGNS
+# In the order in which they are tried. Each names both signs: one of them alone may be the same as
+# the other one that is declared.
+NUMBER_FORMS: tuple[Changes, ...] = (
+    {"decimal": ".", "thousands": ""},
+    {"decimal": ",", "thousands": ""},
+    {"decimal": ".", "thousands": ","},
+    {"decimal": ",", "thousands": "."},
+    {"decimal": ",", "thousands": " "},
+    {"decimal": ",", "thousands": "\u00a0"},
+    {"decimal": ",", "thousands": "\u202f"},
+    {"decimal": ".", "thousands": " "},
+    {"decimal": ".", "thousands": "'"},
+    {"decimal": ".", "thousands": "’"},
+    {"decimal": ".", "thousands": "\u00a0"},
+    {"decimal": ".", "thousands": "\u202f"},
+    {"decimal": ",", "thousands": "'"},
+    {"decimal": ",", "thousands": "’"},
 )
 SIGN = re.compile(r"^[+-]?\s*([^\d\s.,+\-'_]{1,8})\s*\d|\d\s*([^\d\s.,+\-'_eE]{1,8})$")
 MAX_SIGNS = 5

@@ -78,8 +78,7 @@ def contract_to_values(
     formats = _list_formats(read_tables)
     views = facts.get(VIEWS)
     if views is None:
-        names = [element["name"] for element in elements]
-        label_values = _separate_label(tables, formats, label_values, names)
+        label_values = _separate_label(tables, formats, label_values, elements)
         views = list(filter(None, (_make_features(table, label_values) for table in tables)))
     values: Values = {
         "model": contract.get("name") or contract["id"],
@@ -202,12 +201,12 @@ def _separate_label(
     tables: list[Values],
     formats: list[Values],
     label: Values,
-    used_names: Sequence[str],
+    elements: Sequence[Element],
 ) -> Values:
     """Give a label that stands beside features a table of its own, from the same file.
 
     Args:
-        used_names: the names of all objects; the new table gets a different one.
+        elements: all objects of the contract; the new table gets a name that none of them has.
 
     Returns:
         table and column of the label.
@@ -217,6 +216,7 @@ def _separate_label(
     of_label = [column for column in columns if column["name"] == label["column"]]
     if table is None or len(of_label) == len(columns):
         return label
+    used_names = [element["name"] for element in elements]
     name = number_name(f"{table['name'][:34]}_label", used_names)
     table["columns"] = [column for column in columns if column not in of_label]
     tables.append({"name": name, "file": table["file"], "columns": of_label})

@@ -117,11 +117,18 @@ def _refuse_impossible_words(file: FileProfile, outcome: Outcome, nulls: Mapping
         shown = f"{file.file}: the label holds {quote_cell(word)}"
         if len(word) > MAX_WORD:
             line = f"{shown}, and a word for True or False has at most {MAX_WORD} characters"
-            problems.append(Problem(lines=(line,), remedy="Export a shorter word"))
+            problem = Problem(
+                lines=(line,),
+                remedy="Export a shorter word",
+            )
+            problems.append(problem)
         elif word in nulls:
             line = f"{shown}, which means a null where other cells are of a type: {nulls[word]}"
-            remedy = "Export an empty cell where a value is missing"
-            problems.append(Problem(lines=(line,), remedy=remedy))
+            problem = Problem(
+                lines=(line,),
+                remedy="Export an empty cell where a value is missing",
+            )
+            problems.append(problem)
     if problems:
         refuse(problems)
 

@@ -57,18 +57,24 @@ def _read_keys(
     The cell can be written differently, as ` U1 ` or `007`. `forget` has to find the row, too.
     """
     entity = catalog.entity
+    file_format = catalog.file_format(table)
     key_header = catalog.headers(table).get(entity.key)
     if key_header is None or key_header not in header:
         return {}
     position = list(header).index(key_header)
-    records = table_files.read_records(path, ragged, catalog.file_format(table))
+    records = table_files.read_records(path, ragged, file_format)
     cells = {}
     for row, record in records.items():
         if position < len(record.cells):
             cells[row] = record.cells[position]
+    kind = kind_of(path.name)
     text = canonical_cell(
-        pl.col("cell"), entity.type, catalog.file_format(table), kind_of(path.name)
+        pl.col("cell"),
+        entity.type,
+        file_format,
+        kind,
     )
     key = value_expression(text, entity.type)
-    keys = pl.DataFrame({"cell": list(cells.values())}, schema={"cell": pl.String}).select(key)
+    texts = pl.Series("cell", list(cells.values()), pl.String)
+    keys = texts.to_frame().select(key)
     return dict(zip(cells, keys.to_series(), strict=True))

@@ -103,4 +103,7 @@ def _find_impossible_names(path: Path, header: list[str]) -> Problem | None:
         lines.append(f"{path.name}: the header of column {position} {problem}: {quote_cell(name)}")
     if not lines:
         return None
-    return Problem(lines=tuple(lines), remedy="Give each of these columns a shorter, plain name")
+    return Problem(
+        lines=tuple(lines),
+        remedy="Give each of these columns a shorter, plain name",
+    )
