@@ -18,8 +18,9 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=48)]
 TenureUnit = Literal["since", "days", "months", "years"]
 MOMENT_TYPES = ("date", "timestamp")
 
+MAX_HEADER = 256  # characters of a header
 # A name as a file has it.
-Header = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
+Header = Annotated[str, Field(min_length=1, max_length=MAX_HEADER, pattern=r"^[^\x00]*$")]
 
 FLOAT_LIMIT = 2**1023
 INT64_LIMIT = 2**63
@@ -102,7 +103,7 @@ class Column(CatalogPart):
         if self.tenure is not None:
             self._check_tenure(self.tenure)
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+            raise ValueError(f"min {self.min:.15g} is above max {self.max:.15g}")
 
     def _check_tenure(self, unit: TenureUnit) -> None:
         is_moment = self.type in MOMENT_TYPES

@@ -29,6 +29,8 @@ from streamflow.steps.data.forget import forget
 from streamflow.steps.data.ingest import ingest
 from streamflow.steps.data.migrate import migrate
 from streamflow.steps.data.snapshot import snapshot
+from streamflow.steps.monitoring.monitor import monitor
+from streamflow.steps.serving.explain import explain
 from streamflow.steps.serving.predict import predict
 from streamflow.steps.training.training_set import training_set
 from streamflow.warehouse.drops import rejected_rows
@@ -133,6 +135,31 @@ def test_a_key_that_a_nullable_file_leaves_out_is_null_everywhere(
     )
 
 
+def test_a_number_that_nobody_has_yet_is_trained_on_and_served(
+    open_with: Callable[..., Platform], simulated_drops: Path, tmp_path: Path
+) -> None:
+    catalog = tmp_path / "catalog.toml"
+    declared = 'watch_hours_30d      = { type = "float", '
+    text = DEFAULT_PATH.read_text()
+    assert declared in text
+    catalog.write_text(text.replace(declared, f"{declared}nullable = true, "))
+    platform = open_with(migrated=False, catalog=catalog, model="auto")
+    migrate(platform)
+    empty = {"watch_hours_30d": pl.lit(None, dtype=pl.String)}
+    folder = copy_drop(simulated_drops / "month_000", tmp_path / "new", usage_agg_30d=empty)
+    run(platform, folder, JANUARY)
+    trained = in_production(platform, JANUARY)
+    assert any(name.startswith("boosting") for name in trained.candidates)
+    served = predict(platform, KEY, now=NOW)
+    assert served.features["watch_hours_30d"] is None
+    assert 0 < served.probability < 1
+    assert explain(platform, KEY, now=NOW).probability == served.probability
+    run(platform, simulated_drops / "month_001", FEBRUARY)
+    report = monitor(platform, FEBRUARY).report
+    (drift,) = [feature for feature in report.features if feature.name == "watch_hours_30d"]
+    assert drift.reasons == ("watch_hours_30d: missing 100.00% -> 0.00%",)
+
+
 # --- rejected rows --------------------------------------------------------------------
 
 
@@ -182,6 +209,24 @@ def test_repeated_ragged_and_unknown_rows_are_rejected_too(
     # row,
     # the row without a key
     assert (receipt.rejected, {f.rows for f in receipt.files}) == (7 + 3, {399})
+
+
+def test_a_label_with_too_few_cells_takes_its_user_along(
+    platform: Platform, simulated_drops: Path, tmp_path: Path
+) -> None:
+    folder = copy_drop(simulated_drops / "month_000", tmp_path / "bad")
+    header, first, *others = (folder / "labels.csv").read_text().splitlines()
+    key = first.split(",")[0]
+    (folder / "labels.csv").write_text("\n".join([header, key, *others, ""]))
+    receipt = ingest(platform, folder, JANUARY, reject_rows=True)
+    assert (receipt.rejected, {f.rows for f in receipt.files}) == (6, {399})
+    rejected = rejected_rows(platform.connection, JANUARY)
+    assert {(r.table_name, r.key) for r in rejected} == {
+        (table, key) for table in platform.catalog.tables
+    }
+    assert {r.reason.removeprefix("left out with ") for r in rejected} == {
+        "bad/labels.csv:2: expected 2 cells, got 1"
+    }
 
 
 def test_a_forgotten_key_is_in_no_rejected_row_however_it_was_written(

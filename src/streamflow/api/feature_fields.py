@@ -66,9 +66,9 @@ def describe_feature(feature: Feature) -> str:
 def _describe_values(column: Column) -> list[str]:
     facts = []
     if column.min is not None:
-        facts.append(f"at least {column.min:g}")
+        facts.append(f"at least {column.min:.15g}")
     if column.max is not None:
-        facts.append(f"at most {column.max:g}")
+        facts.append(f"at most {column.max:.15g}")
     categories = column.categories or ()
     if len(categories) > MAX_LISTED_CATEGORIES:
         facts.append(f"one of {len(categories)} categories")

@@ -96,6 +96,8 @@ class ModelKind:
         leaf_sizes: the candidates of the leaf size; with more than one it is chosen in training.
         is_candidate: whether `auto` tries the kind.
         threaded_step: the step that is fitted with several threads; empty for none.
+        needs_values: whether the estimator refuses a column without any value. Such a column is
+            then learned from as zeros, in which no tree finds a split.
         code: the module of `portable` whose `compile_model` makes the function that predicts from a
             fitted pipeline. Every version of the kind takes a copy of it with it.
         for_batches: makes the compiled model faster for many rows, with the same bits. None if the
@@ -123,6 +125,7 @@ class ModelKind:
     leaf_sizes: tuple[int, ...] = (1,)
     is_candidate: bool = True
     threaded_step: str = ""
+    needs_values: bool = False
     code: ModuleType
     for_batches: Callable[[Any], CompiledModel] | None = None
     for_requests: Callable[[Any], CompiledModel] | None = None

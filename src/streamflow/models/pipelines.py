@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from streamflow.catalog import Feature
 from streamflow.errors import TrainingImpossible
+from streamflow.models.empty_columns import fill_empty_columns
 from streamflow.models.encoder import Category, Encoder, Matrix
 from streamflow.models.kinds import MODEL_KINDS
 from streamflow.models.model_kind import FitOptions
@@ -166,9 +167,12 @@ def fit_encoded(
     if threaded_step:
         use_threads = len(label) * trees >= MIN_PARALLEL_WORK
         estimator.named_steps[threaded_step].set_params(n_jobs=FIT_JOBS if use_threads else 1)
+    matrix = rows.matrix
+    if MODEL_KINDS[kind].needs_values:
+        matrix = fill_empty_columns(matrix)
     # One thread of BLAS and OpenMP: a sum in a different order has different last bits.
     with threadpool_limits(1):
-        estimator.fit(rows.matrix, label.astype(np.int64))
+        estimator.fit(matrix, label.astype(np.int64))
     if threaded_step:
         # In predictions several threads would add up the trees' answers in the order in which the
         # threads finish (trap 11).

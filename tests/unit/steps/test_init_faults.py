@@ -196,3 +196,71 @@ def test_dates_of_eight_digits_are_dates_and_other_numbers_are_not(tmp_path: Pat
     columns = catalog.tables["users"].columns
     assert (columns["since"].type, columns["units"].type) == ("date", "int")
     assert receipt.keys == ROWS
+
+
+@pytest.mark.parametrize(
+    ("header", "problem"),
+    [
+        ("How satisfied are you? " * 12, "column 2 is longer than 256 characters: 'How satisfied"),
+        ("f\0e", r"column 2 holds a NUL: 'f\x00e'"),
+    ],
+)
+def test_a_header_that_no_catalog_can_have_is_named(
+    tmp_path: Path, header: str, problem: str
+) -> None:
+    file = tmp_path / "users.csv"
+    rows = [f"{number},{number % 7},{number % 3 == 0}" for number in range(ROWS)]
+    file.write_text("\n".join([f"user_id,{header},churned", *rows, ""]), encoding="utf-8")
+    message = _refuse([file])
+    assert f"users.csv: the header of {problem}" in message
+    assert "Give each of these columns a shorter, plain name" in message
+
+
+def test_a_header_of_256_characters_is_a_header(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    rows = [f"{number},{number % 7},{number % 3 == 0}" for number in range(ROWS)]
+    file.write_text("\n".join([f"user_id,{'x' * 256},churned", *rows, ""]), encoding="utf-8")
+    init([file], tmp_path / "out.toml")
+    catalog = load_catalog(tmp_path / "out.toml")
+    assert "x" * 256 in catalog.headers("users").values()
+
+
+@pytest.mark.parametrize(
+    ("stayed", "months", "problem"),
+    [
+        ("unknown", "unknown", "means a null where other cells are of a type: 10 cells 'unknown'"),
+        ("a" * 65, "3", "a word for True or False has at most 64 characters"),
+    ],
+)
+def test_words_of_a_label_that_no_catalog_can_declare_are_named(
+    tmp_path: Path, stayed: str, months: str, problem: str
+) -> None:
+    users = tmp_path / "users.csv"
+    ids = range(ROWS)
+    users.write_text("".join(["user_id,fee\n", *(f"{n},{n % 7}\n" for n in ids)]))
+    outcome = tmp_path / "outcome.csv"
+    cells = [f"{n},{(stayed, 'gone')[n % 2]},{months if n % 4 == 0 else n}\n" for n in ids]
+    outcome.write_text("".join(["user_id,result,months\n", *cells]))
+    with pytest.raises(CatalogInvalid, match=problem) as error:
+        init([users, outcome], tmp_path / "out.toml", label="result=gone")
+    assert error.value.message.startswith(f"outcome.csv: the label holds '{stayed[:60]}")
+    assert error.value.state == "No catalog was written."
+    assert error.value.remedy.startswith("Export ")
+
+
+def test_an_aggregate_that_the_catalog_refuses_is_not_proposed(tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    rows = [f"{number},{number % 7}.5,{number % 3 == 0}" for number in range(ROWS)]
+    users.write_text("\n".join(["user_id,fee,churned", *rows, ""]), encoding="utf-8")
+    texts = ("short", "x" * 4_000, "jet lag(severe)")
+    visits = tmp_path / "visits.csv"
+    events = [
+        f"{number % ROWS},2024-01-{number % 28 + 1:02},{texts[number % 3]}"
+        for number in range(ROWS * 3)
+    ]
+    visits.write_text("\n".join(["user_id,visited_on,kind", *events, ""]), encoding="utf-8")
+    init([users, visits], tmp_path / "out.toml")
+    aggregates = load_catalog(tmp_path / "out.toml").events["visits"].aggregates
+    conditions = [aggregate.count for aggregate in aggregates.values() if aggregate.count]
+    assert conditions == ["true", "true", "kind = 'short'"]
+    assert "last_kind" in aggregates

@@ -184,9 +184,9 @@ def describe_promise(column: Column) -> str:
         promises.append(f"one of {', '.join(column.categories)}")
     limits = []
     if column.min is not None:
-        limits.append(f"at least {column.min:g}")
+        limits.append(f"at least {column.min:.15g}")
     if column.max is not None:
-        limits.append(f"at most {column.max:g}")
+        limits.append(f"at most {column.max:.15g}")
     if column.max_length is not None and column.categories is None:
         limits.append(f"at most {column.max_length} characters")
     if limits:

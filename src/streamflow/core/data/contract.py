@@ -43,17 +43,17 @@ class DropViolation:
 def describe_expectation(column: Column) -> str:
     """Describe the cells that `column` allows.
 
-    >>> describe_expectation(Column(type="float", min=0))
-    'number >= 0'
+    >>> describe_expectation(Column(type="float", min=0, max=12345678))
+    'number >= 0 and <= 12345678'
     """
     if column.categories is not None:
         return "one of " + ", ".join(repr(category) for category in column.categories)
     text = COLUMN_TYPES[column.type].noun
     bounds = []
     if column.min is not None:
-        bounds.append(f">= {column.min:g}")
+        bounds.append(f">= {column.min:.15g}")
     if column.max is not None:
-        bounds.append(f"<= {column.max:g}")
+        bounds.append(f"<= {column.max:.15g}")
     if bounds:
         text += " " + " and ".join(bounds)
     if column.max_length:
@@ -121,7 +121,7 @@ def value_expression(cell: pl.Expr, column_type: str) -> pl.Expr:
         values = {"True": True, "False": False}
         return cell.replace_strict(values, default=None, return_dtype=pl.Boolean)
     if column_type == "date":
-        return cell.str.to_date("%Y-%m-%d", strict=False)
+        return _within_years(cell.str.to_date("%Y-%m-%d", strict=False))
     if column_type == "timestamp":
         return _instant_expression(cell)
     if column_type == "float":
@@ -143,7 +143,17 @@ def _instant_expression(cell: pl.Expr) -> pl.Expr:
     offset = cell.str.extract(r"([+-]\d{2}:?\d{2})$").fill_null("+00:00")
     text = pl.concat_str(day, pl.lit(" "), time, pl.lit("."), fraction, offset)
     instant_format = "%Y-%m-%d %H:%M:%S%.f%z"
-    return text.str.to_datetime(instant_format, time_unit="us", time_zone="UTC", strict=False)
+    instant = text.str.to_datetime(instant_format, time_unit="us", time_zone="UTC", strict=False)
+    return _within_years(instant)
+
+
+def _within_years(moment: pl.Expr) -> pl.Expr:
+    """Replace each date or instant outside of the possible years of UTC by a null.
+
+    A year has four digits, and Python has no year 0. An offset can lead out of these years.
+    """
+    is_possible = moment.dt.year().is_between(1, 9999)
+    return pl.when(is_possible).then(moment)
 
 
 def quote_cell(cell: str) -> str:

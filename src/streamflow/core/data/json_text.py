@@ -6,6 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+# What Python raises when the values of a JSON text do not have the expected form.
+MALFORMED_JSON = (KeyError, TypeError, AttributeError, OverflowError)
+
 
 def canonical_json(
     value: Any,
@@ -46,3 +49,15 @@ def readable_json(value: Any, *, indent: int = 1) -> bytes:
     """
     text = json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False)
     return (text + "\n").encode()
+
+
+def parse_json(content: bytes) -> Any:
+    """Read a JSON text. Raises ValueError if it is none, or has too many levels.
+
+    >>> parse_json(b'{"a": [1]}')
+    {'a': [1]}
+    """
+    try:
+        return json.loads(content)
+    except RecursionError as exc:
+        raise ValueError("it has too many levels") from exc

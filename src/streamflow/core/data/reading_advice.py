@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, get_args
 
 import polars as pl
+from pydantic import ValidationError
 
 from streamflow.catalog import Column, FileFormat, FileKind
 from streamflow.catalog.file_format import BLANKS, DateForm
@@ -23,16 +24,23 @@ NULL_WORDS = {
 }
 TRUE_WORDS = {"true", "yes", "y", "1", "1.0", "t", "ja", "oui", "si", "sim", "churned"}
 FALSE_WORDS = {"false", "no", "n", "0", "0.0", "f", "nein", "non", "não", "stayed"}
+# In the order in which they are tried. Each names both signs: one of them alone may be the same as
+# the other one that is declared.
 NUMBER_FORMS: tuple[Changes, ...] = (
-    {"decimal": ","},
-    {"thousands": ","},
+    {"decimal": ".", "thousands": ""},
+    {"decimal": ",", "thousands": ""},
+    {"decimal": ".", "thousands": ","},
     {"decimal": ",", "thousands": "."},
     {"decimal": ",", "thousands": " "},
     {"decimal": ",", "thousands": "\u00a0"},
     {"decimal": ",", "thousands": "\u202f"},
-    {"thousands": " "},
-    {"thousands": "'"},
-    {"thousands": "’"},
+    {"decimal": ".", "thousands": " "},
+    {"decimal": ".", "thousands": "'"},
+    {"decimal": ".", "thousands": "’"},
+    {"decimal": ".", "thousands": "\u00a0"},
+    {"decimal": ".", "thousands": "\u202f"},
+    {"decimal": ",", "thousands": "'"},
+    {"decimal": ",", "thousands": "’"},
 )
 SIGN = re.compile(r"^[+-]?\s*([^\d\s.,+\-'_]{1,8})\s*\d|\d\s*([^\d\s.,+\-'_eE]{1,8})$")
 MAX_SIGNS = 5
@@ -46,7 +54,8 @@ def advise_format(
 ) -> tuple[Changes, int]:
     """Return what to declare differently so that more cells can be read, and how many more.
 
-    A declaration is advised only if it reads cells that could not be read, and loses none.
+    A declaration is advised only if more cells can be read with it than without it, and if a
+    catalog can have it together with the other declarations of the file.
 
     Args:
         cells: a sample of the file as text, with the columns of the catalog.
@@ -62,12 +71,23 @@ def advise_format(
     for candidate in _propose_changes(cells, columns, file_format):
         merged = {**changes, **candidate}
         changed_format = file_format.model_copy(update=merged)
+        if not _can_be_declared(changed_format):
+            continue
         count = _count_readable(cells, columns, changed_format, kind)
         if count > best_count:
             changes, best_count = merged, count
-    empty = {option for option, value in changes.items() if value == ()}
-    changes = {option: value for option, value in changes.items() if option not in empty}
+    declared = dict(file_format)
+    changes = {option: value for option, value in changes.items() if value != declared[option]}
     return changes, best_count - first_count
+
+
+def _can_be_declared(file_format: FileFormat) -> bool:
+    """Tell whether a catalog accepts a format whose options were changed one by one."""
+    try:
+        FileFormat.model_validate(file_format.model_dump())
+    except ValidationError:
+        return False
+    return True
 
 
 def write_changes(changes: Changes) -> str:
@@ -114,21 +134,35 @@ def _propose_changes(
     yield {"trim": True}
     numbers = [*texts["int"], *texts["float"]]
     signs = _find_signs(numbers)
-    sign_change: Changes = {"signs": signs} if 0 < len(signs) <= MAX_SIGNS else {}
+    all_signs = tuple(sorted({*file_format.signs, *signs}))
+    sign_change: Changes = {"signs": all_signs} if 0 < len(signs) <= MAX_SIGNS else {}
     yield from ({**number_form, **sign_change} for number_form in ({}, *NUMBER_FORMS))
     if sign_change:
         yield from NUMBER_FORMS
     yield {"whole_floats": True}
     yield from ({"dates": date_form} for date_form in get_args(DateForm))
-    true = tuple(word for word in texts["bool"] if word.lower() in TRUE_WORDS)
-    false = tuple(word for word in texts["bool"] if word.lower() in FALSE_WORDS)
+    # A word has one meaning in a file.
+    other_meanings = {*file_format.nulls, *file_format.false}
+    true = _choose_words(texts["bool"], TRUE_WORDS, other_meanings)
+    other_meanings = {*file_format.nulls, *file_format.true}
+    false = _choose_words(texts["bool"], FALSE_WORDS, other_meanings)
     yield {
         "true": _add_words(file_format.true, true, "True"),
         "false": _add_words(file_format.false, false, "False"),
     }
     all_texts = dict.fromkeys(text for column in texts.values() for text in column)
-    nulls = tuple(word for word in all_texts if word in NULL_WORDS)
+    bool_words = {*file_format.true, *file_format.false}
+    nulls = tuple(word for word in all_texts if word in NULL_WORDS - bool_words)
     yield {"nulls": _add_words(file_format.nulls, nulls, "")}
+
+
+def _choose_words(
+    texts: Sequence[str], meant_words: Set[str], other_meanings: Set[str]
+) -> tuple[str, ...]:
+    """Return the texts that are such words in any case, and have no other meaning."""
+    return tuple(
+        text for text in texts if text.lower() in meant_words and text not in other_meanings
+    )
 
 
 def _find_signs(numbers: Sequence[str]) -> tuple[str, ...]:
@@ -137,7 +171,7 @@ def _find_signs(numbers: Sequence[str]) -> tuple[str, ...]:
     for text in numbers:
         for leading_sign, trailing_sign in SIGN.findall(text):
             signs.add(leading_sign or trailing_sign)
-    return tuple(sorted(signs - NULL_WORDS))
+    return tuple(sorted(signs - NULL_WORDS - {"e", "E"}))
 
 
 def _add_words(declared: Sequence[str], new_words: Sequence[str], usual: str) -> tuple[str, ...]:

@@ -114,7 +114,11 @@ def differ_only_in_type(a: Value, b: Value) -> bool:
     (True, False)
     >>> differ_only_in_type(None, 0.0), differ_only_in_type(16777216, 16777217)
     (False, False)
+    >>> differ_only_in_type("01", "1"), differ_only_in_type(2**53, 2**53 + 1)
+    (False, False)
     """
+    if type(a) is type(b) and type(a) is not float:
+        return False
     a_number = _number(a)
     b_number = _number(b)
     if a_number is None or b_number is None:

@@ -35,6 +35,8 @@ COLUMN_FIELDS = {
     "quality",
     *FIELDS.values(),
 }
+# Fields of the key that a catalog says, or that follow from the catalog.
+KEY_FIELDS = COLUMN_FIELDS - {"quality", *FIELDS.values()} | {FIELDS["header"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,15 @@ def read_column(table: str, entry: Element, unread: UnreadFields) -> dict[str, A
     return column
 
 
+def note_key(table: str, entry: Element, unread: UnreadFields) -> None:
+    """Note what a contract says of the key in a table, and a catalog cannot say."""
+    position = f"{table}.{entry['name']}"
+    unread.add(position, entry, KEY_FIELDS)
+    for name in entry.get("logicalTypeOptions", {}):
+        if name != TYPE_OPTIONS["max_length"]:
+            unread.note(position, name)
+
+
 def _read_type_options(position: str, entry: Element, unread: UnreadFields) -> dict[str, Any]:
     """Return the bounds of a column. Numbers have min and max, texts have a length."""
     bounds = {}
@@ -109,7 +120,9 @@ def _read_type_options(position: str, entry: Element, unread: UnreadFields) -> d
     for name, value in entry.get("logicalTypeOptions", {}).items():
         is_number = isinstance(value, int | float)
         if name in options and is_number:
-            bounds[options[name]] = value if name == "maxLength" else _read_bound(position, value)
+            # In JSON schema, 10.0 is an integer.
+            is_length = name == TYPE_OPTIONS["max_length"]
+            bounds[options[name]] = int(value) if is_length else _read_bound(position, value)
         else:
             unread.note(position, name)
     return bounds
@@ -127,12 +140,19 @@ def _read_bound(position: str, value: float) -> float:
 
 
 def _read_rules(position: str, entry: Element, unread: UnreadFields) -> dict[str, Any]:
-    """Return the categories of a column, if a rule of the standard's library lists them."""
+    """Return the categories of a column, if a rule of the standard's library lists them.
+
+    Only texts can be categories. The valid values of numbers, bools and dates are noted.
+    """
     declared = {}
     for rule in entry.get("quality", ()):
         values = rule.get("arguments", {}).get(VALID_VALUES, [])
         facts = {"type": "library", **rule}
-        if values and facts == make_value_rule(values) and "categories" not in declared:
+        has_texts = TYPES[entry["logicalType"]] == "string" and all(
+            isinstance(value, str) for value in values
+        )
+        is_list = bool(values) and facts == make_value_rule(values)
+        if has_texts and is_list and "categories" not in declared:
             declared["categories"] = values
         else:
             unread.note(position, f"quality rule {rule.get('metric') or rule.get('name', '')}")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from streamflow.core.onboarding.contract_columns import UnreadFields, read_column
+from streamflow.core.onboarding.column_names import number_name
+from streamflow.core.onboarding.contract_columns import UnreadFields, note_key, read_column
 from streamflow.core.onboarding.contract_terms import (
     COLUMN_PROPERTIES,
     ENTITY,
@@ -77,7 +78,7 @@ def contract_to_values(
     formats = _list_formats(read_tables)
     views = facts.get(VIEWS)
     if views is None:
-        label_values = _separate_label(tables, formats, label_values)
+        label_values = _separate_label(tables, formats, label_values, elements)
         views = list(filter(None, (_make_features(table, label_values) for table in tables)))
     values: Values = {
         "model": contract.get("name") or contract["id"],
@@ -164,6 +165,7 @@ def _read_table(element: Element, key: str, unread: UnreadFields) -> tuple[Value
     columns = []
     for entry in element.get("properties", ()):
         if entry["name"] == key:
+            note_key(name, entry, unread)
             if entry.get("physicalName", key) != key:
                 file_format["key_header"] = entry["physicalName"]
         else:
@@ -195,8 +197,16 @@ def _name_file(element: Element, unread: UnreadFields) -> str:
     return f"{element['name']}.csv"
 
 
-def _separate_label(tables: list[Values], formats: list[Values], label: Values) -> Values:
+def _separate_label(
+    tables: list[Values],
+    formats: list[Values],
+    label: Values,
+    elements: Sequence[Element],
+) -> Values:
     """Give a label that stands beside features a table of its own, from the same file.
+
+    Args:
+        elements: all objects of the contract; the new table gets a name that none of them has.
 
     Returns:
         table and column of the label.
@@ -206,7 +216,8 @@ def _separate_label(tables: list[Values], formats: list[Values], label: Values) 
     of_label = [column for column in columns if column["name"] == label["column"]]
     if table is None or len(of_label) == len(columns):
         return label
-    name = f"{table['name']}_label"
+    used_names = [element["name"] for element in elements]
+    name = number_name(f"{table['name'][:34]}_label", used_names)
     table["columns"] = [column for column in columns if column not in of_label]
     tables.append({"name": name, "file": table["file"], "columns": of_label})
     formats += [

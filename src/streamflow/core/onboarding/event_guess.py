@@ -16,6 +16,7 @@ from streamflow.core.onboarding.column_names import as_identifier, number_name
 from streamflow.core.onboarding.column_profile import ColumnProfile, FileProfile
 from streamflow.core.onboarding.column_roles import KEY_ENDING, rank_key
 from streamflow.core.onboarding.format_guess import FormatGuess, complete_format
+from streamflow.expression import MAX_CHARACTERS, find_lags
 
 WINDOWS = (30, 90)  # days of the counts
 SUM_DAYS = 90  # days of a sum
@@ -236,6 +237,8 @@ def _propose_of_categories(name: str, column: Column) -> Iterator[Proposal]:
         for category in categories:
             literal = category.replace("'", "''")
             condition = f"{name} = '{literal}'"
+            if len(condition) > MAX_CHARACTERS or find_lags(condition):
+                continue  # the catalog refuses such a condition
             options: dict[str, object] = {"count": condition, "days": SUM_DAYS}
             yield f"{name}_{category}_{SUM_DAYS}d", options, f"rows of {SUM_DAYS} days"
     yield (

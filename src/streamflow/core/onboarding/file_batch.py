@@ -6,7 +6,7 @@ batch, but for what was expected of the columns before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from streamflow.catalog import FileFormat
+from streamflow.catalog.file_format import BLANKS
 from streamflow.catalog.file_kinds import FileKind
 from streamflow.core.onboarding.cell_counts import count_cells
 from streamflow.core.onboarding.cell_style import Family
@@ -74,7 +75,7 @@ def count_batch(
         key_cells = None
         if column.may_be_key:
             key_cells = read_key_cells(cells[header], rows, cell_hashes[header], column.family)
-        is_odd = _find_odd_cells(cells[header], column.family, fitting)
+        is_odd = _find_odd_cells(cells[header], column.family, fitting, values)
         batches[header] = ColumnBatch(
             family=column.family,
             counts=counts[header],
@@ -116,13 +117,19 @@ def _find_odd_cells(
     cells: pl.Series,
     family: Family | None,
     fitting: pl.DataFrame,
+    values: Iterable[str] | None,
 ) -> pl.Series | None:
-    """Tell which cells are not of their column's kind. None: there are no such cells."""
+    """Tell which cells are not of their column's kind. None: there are no such cells.
+
+    Of texts these are the blank cells, as far as values are counted one by one.
+    """
     if cells.name in fitting:
         return ~fitting[cells.name].fill_null(value=False)
     if family is None and cells.null_count() < len(cells):
         # Blanks and words for a missing value come before the first value.
         return pl.repeat(value=True, n=len(cells), eager=True)
+    if family == "text" and any(not value.strip(BLANKS) for value in values or ()):
+        return cells.str.strip_chars(BLANKS) == ""
     return None
 
 

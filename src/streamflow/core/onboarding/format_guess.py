@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streamflow.catalog import FileFormat
 from streamflow.catalog.file_format import BLANKS, MAX_WORDS
+from streamflow.core.data.contract import quote_cell
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.cell_style import is_null_word
 from streamflow.core.onboarding.column_profile import (
@@ -15,6 +16,7 @@ from streamflow.core.onboarding.column_profile import (
     FileProfile,
 )
 from streamflow.core.onboarding.outcome_words import Outcome
+from streamflow.core.onboarding.problems import Problem, refuse
 
 MAX_WORD = 64  # characters of a word in the catalog
 
@@ -48,6 +50,8 @@ def complete_format(
         key: the column of the key.
         key_name: the name of the key in the catalog.
         outcome: the words of the label, if the table holds it.
+
+    Raises CatalogInvalid if a catalog cannot declare the words of the label.
     """
     options: dict[str, object] = {"key_header": None}
     reasons = dict(file.reasons)
@@ -62,6 +66,8 @@ def complete_format(
     if nulls:
         options["nulls"] = tuple(nulls)
         reasons["nulls"] = f"where other cells are of a type: {', '.join(nulls.values())}"
+    if outcome:
+        _refuse_impossible_words(file, outcome, nulls)
     _add_bool_options(options, reasons, columns, outcome)
     return FormatGuess(file_format=file.file_format.model_copy(update=options), reasons=reasons)
 
@@ -102,6 +108,29 @@ def _add_bool_options(
         reasons["false"] = "besides False"
     if outcome:
         reasons |= {left_option: "who left", stayed_option: "who stayed"}
+
+
+def _refuse_impossible_words(file: FileProfile, outcome: Outcome, nulls: Mapping[str, str]) -> None:
+    """Raise CatalogInvalid if a word of the label is too long, or means a null in other columns."""
+    problems = []
+    for word in (*outcome.true, *outcome.false):
+        shown = f"{file.file}: the label holds {quote_cell(word)}"
+        if len(word) > MAX_WORD:
+            line = f"{shown}, and a word for True or False has at most {MAX_WORD} characters"
+            problem = Problem(
+                lines=(line,),
+                remedy="Export a shorter word",
+            )
+            problems.append(problem)
+        elif word in nulls:
+            line = f"{shown}, which means a null where other cells are of a type: {nulls[word]}"
+            problem = Problem(
+                lines=(line,),
+                remedy="Export an empty cell where a value is missing",
+            )
+            problems.append(problem)
+    if problems:
+        refuse(problems)
 
 
 def _find_nulls(columns: Sequence[ColumnProfile], *, trims: bool) -> dict[str, str]:

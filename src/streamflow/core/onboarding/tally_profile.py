@@ -74,14 +74,9 @@ def _list_odd(tally: ColumnTally) -> list[CellCount]:
 
 def _list_blanks(tally: ColumnTally) -> list[CellCount]:
     """List the cells of text that hold blanks only."""
-    blanks = [cell for cell in tally.odd.values() if not cell.value.strip(BLANKS)]
-    if blanks or tally.values is None:
-        return blanks
-    return [
-        CellCount(value=value, count=count, row=0)
-        for value, count in tally.values.items()
-        if not value.strip(BLANKS)
-    ]
+    if tally.family == "text" and tally.values is None:
+        return []  # there are many texts, and nobody counted all blank ones
+    return [cell for cell in tally.odd.values() if not cell.value.strip(BLANKS)]
 
 
 def _list_values(tally: ColumnTally) -> tuple[tuple[str, int], ...] | None:

@@ -234,7 +234,7 @@ def judge_comparison(compared: tuple[MetricComparison, ...], policy: GatePolicy)
         passed = result.low > policy.margin
         details = (
             f"difference {result.difference:+.4f},"
-            f" {policy.confidence:.0%} interval {result.low:+.4f}..{result.high:+.4f}"
+            f" {100 * policy.confidence:.15g}% interval {result.low:+.4f}..{result.high:+.4f}"
         )
     evidence = (
         f"{policy.metric} {result.challenger:.4f} against the champion's {result.champion:.4f}:"

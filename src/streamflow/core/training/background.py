@@ -5,13 +5,12 @@ For each feature it holds the mean, or the share of each category. It holds no k
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from streamflow.core.data.json_text import readable_json
+from streamflow.core.data.json_text import MALFORMED_JSON, parse_json, readable_json
 
 if TYPE_CHECKING:
     import polars as pl
@@ -135,8 +134,8 @@ def parse_background(content: bytes) -> Background:
     True
     """
     try:
-        values: Mapping[str, Any] = json.loads(content)
+        values: Mapping[str, Any] = parse_json(content)
         features = {name: FeatureSummary(**summary) for name, summary in values["features"].items()}
         return Background(rows=int(values["rows"]), features=features)
-    except (KeyError, TypeError, AttributeError) as exc:
+    except MALFORMED_JSON as exc:
         raise ValueError(f"{exc!r} is missing or has the wrong type") from exc

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamflow.core.data.json_text import readable_json
+from streamflow.core.data.json_text import MALFORMED_JSON, parse_json, readable_json
 from streamflow.core.statistics.curves import count_above, order_groups
 from streamflow.core.statistics.threshold import Threshold, parse_threshold, stored_threshold
 from streamflow.core.training.calibration import Labels
@@ -172,12 +171,12 @@ def parse_decision(content: bytes) -> Decision:
         ValueError: The content is not a decision.
     """
     try:
-        values: Mapping[str, Any] = json.loads(content)
+        values: Mapping[str, Any] = parse_json(content)
         return Decision(
             threshold=parse_threshold(values["threshold"]),
             rule=str(values["rule"]),
             calibrator=parse_calibrator(values["calibrator"]),
             economics=parse_economics(values["economics"]),
         )
-    except (KeyError, TypeError) as exc:
+    except MALFORMED_JSON as exc:
         raise ValueError(f"{exc!r} is missing or has the wrong type") from exc

@@ -5,7 +5,6 @@ The hold-out is scored again with features blanked: their defaults replace the v
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamflow.catalog import Feature
-from streamflow.core.data.json_text import readable_json
+from streamflow.core.data.json_text import MALFORMED_JSON, parse_json, readable_json
 from streamflow.core.statistics.metrics import Floats, Labels, auc
 from streamflow.core.statistics.threshold import Threshold, flag_rows
 
@@ -185,8 +184,8 @@ def parse_costs(content: bytes) -> dict[str, dict[str, float]]:
     {}
     """
     try:
-        return {cost["of"]: {name: cost[name] for name in NUMBERS} for cost in json.loads(content)}
-    except (KeyError, TypeError) as exc:
+        return {cost["of"]: {name: cost[name] for name in NUMBERS} for cost in parse_json(content)}
+    except MALFORMED_JSON as exc:
         raise ValueError(f"{exc!r} is missing, or its value has the wrong type") from exc
 
 

@@ -50,12 +50,12 @@ def _explain_no_offer(decision: Decision) -> str:
     if economics is None:
         return "nobody is flagged: an earlier release stored a threshold above 1."
     settings = (
-        f"kept_value={economics.kept_value:g}, offer_cost={economics.offer_cost:g}"
-        f" and offer_success={economics.offer_success:g}"
+        f"kept_value={economics.kept_value:.15g}, offer_cost={economics.offer_cost:.15g}"
+        f" and offer_success={economics.offer_success:.15g}"
     )
     cure = "A higher kept_value or offer_success, or a lower offer_cost"
     if economics.offer_budget is not None:
-        settings += f", within offer_budget={economics.offer_budget:g}"
+        settings += f", within offer_budget={economics.offer_budget:.15g}"
         cure += ", or a larger offer_budget"
     return (
         f"nobody is flagged: with {settings} no offer brings more than it costs."

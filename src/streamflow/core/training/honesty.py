@@ -13,7 +13,6 @@ The checks of single columns are in `column_honesty`. The comparison with the dr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
@@ -23,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamflow.core.data.counts import count_of
-from streamflow.core.data.json_text import readable_json
+from streamflow.core.data.json_text import MALFORMED_JSON, parse_json, readable_json
 from streamflow.receipt import Receipt
 
 FILE = "label_honesty.json"
@@ -133,7 +132,7 @@ def parse_honesty(content: bytes) -> HonestyReport:
     True
     """
     try:
-        values = json.loads(content)
+        values = parse_json(content)
         return HonestyReport(
             as_of=date.fromisoformat(values["as_of"]),
             label_as_of=date.fromisoformat(values["label_as_of"]),
@@ -142,7 +141,7 @@ def parse_honesty(content: bytes) -> HonestyReport:
             rows=values["rows"],
             findings=tuple(HonestyFinding(**finding) for finding in values["findings"]),
         )
-    except (KeyError, TypeError) as exc:
+    except MALFORMED_JSON as exc:
         raise ValueError(f"{exc!r} is missing or has the wrong type") from exc
 
 

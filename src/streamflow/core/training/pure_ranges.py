@@ -76,6 +76,8 @@ def _iterate_runs(rows: Counts, positives: Counts) -> Iterator[tuple[int, int]]:
     """Yield begin and end of each run of values whose rows are all of the same class."""
     # 0: all rows are negative; 2: all are positive; 1: both classes.
     state = (positives > 0).astype(int) + (positives == rows)
+    if not len(state):
+        return  # no row has a value
     changes = np.flatnonzero(np.diff(state)) + 1
     for begin, end in pairwise([0, *changes.tolist(), len(state)]):
         if state[begin] != 1:

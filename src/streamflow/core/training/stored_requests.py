@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from streamflow.core.data.json_text import MALFORMED_JSON, parse_json
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -70,12 +72,12 @@ def parse_probes(content: bytes) -> Probes:
     ((1.5,),)
     """
     try:
-        values = json.loads(content)
+        values = parse_json(content)
         rows: Sequence[Sequence[Any]] = values["rows"]
         return Probes(
             features=tuple(values["features"]),
             rows=tuple(map(tuple, rows)),
             probabilities=tuple(map(float, values["probabilities"])),
         )
-    except (KeyError, TypeError) as exc:
+    except MALFORMED_JSON as exc:
         raise ValueError(f"{exc!r} is missing or has the wrong type") from exc

@@ -6,10 +6,10 @@ what its passport records: its model file and its threshold.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from streamflow.core.data.json_text import MALFORMED_JSON, parse_json
 from streamflow.core.statistics.threshold import Threshold, parse_threshold
 from streamflow.core.training.calibrator import Calibrator
 from streamflow.core.training.decision import Decision
@@ -61,7 +61,7 @@ def parse_old_passport(content: bytes) -> OldPassport | None:
     >>> parse_old_passport(b'{"schema": 4}') is None
     True
     """
-    values = json.loads(content)
+    values = parse_json(content)
     schema = values.get("schema") if isinstance(values, dict) else None
     if schema not in OLD_SCHEMAS:
         return None
@@ -84,7 +84,7 @@ def parse_old_passport(content: bytes) -> OldPassport | None:
             },
             schema=schema,
         )
-    except (KeyError, TypeError) as exc:
+    except MALFORMED_JSON as exc:
         raise ValueError(f"{exc!r} is missing or has the wrong type") from exc
     return OldPassport(passport=passport)
 

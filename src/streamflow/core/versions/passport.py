@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from streamflow.core.data.instants import format_instant
+from streamflow.core.data.json_text import MALFORMED_JSON, parse_json
 from streamflow.core.statistics.old_metric_names import translate_old_metrics
 from streamflow.core.training.training_set import Source, TrainingSet
 from streamflow.core.versions.recorded_months import (
@@ -170,7 +170,7 @@ def parse_passport(text: bytes) -> Passport:
 
     Raises ValueError when this code cannot read it as a passport.
     """
-    values = json.loads(text)
+    values = parse_json(text)
     if not isinstance(values, dict) or "levels" not in values:
         raise ValueError("it is not a passport")
     schema = values.get("schema")
@@ -193,7 +193,7 @@ def parse_passport(text: bytes) -> Passport:
             certificate=values["certificate"],
             schema=schema,
         )
-    except (KeyError, TypeError) as exc:
+    except MALFORMED_JSON as exc:
         raise ValueError(f"{exc!r} is missing, or its value has the wrong type") from exc
     newest = passport.months[-1]
     dates = (passport.as_of, passport.label_as_of, passport.known_at)

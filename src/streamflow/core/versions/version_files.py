@@ -6,13 +6,12 @@ place in the passport is for people to look at: no answer of the version depends
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from streamflow.core.data.json_text import canonical_json
+from streamflow.core.data.json_text import canonical_json, parse_json
 from streamflow.core.training import (
     background,
     decision,
@@ -54,7 +53,7 @@ def _digest_of_description(content: bytes) -> str:
     >>> _digest_of_description(with_address) == _digest_of_description(b'{"flavors": {}}')
     True
     """
-    facts = json.loads(content)
+    facts = parse_json(content)
     if isinstance(facts, dict):
         facts = {name: value for name, value in facts.items() if name not in ADDRESS_FACTS}
     return _digest_of_bytes(canonical_json(facts).encode())
@@ -190,7 +189,7 @@ def recorded_digests(result: Mapping[str, Any]) -> dict[VersionFile, str]:
     for file in VERSION_FILES:
         value: Any = result
         for step in file.passport_path:
-            value = value.get(step, {})
+            value = value.get(step) if isinstance(value, Mapping) else None
         if isinstance(value, str):
             digests[file] = value
     return digests

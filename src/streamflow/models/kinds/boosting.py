@@ -138,6 +138,7 @@ KIND = ModelKind(
     name="boosting",
     rank=4,
     steps=(BOOSTING,),
+    needs_values=True,
     create=_create,
     leaf_sizes=tuple(SHAPES),
     code=boosted_trees,

@@ -24,6 +24,7 @@ from streamflow.files.spool import Spool
 from streamflow.progress import Progress
 from streamflow.steps.data.event_rows import EventRows
 from streamflow.steps.data.file_checks import check_file, fatal_violation
+from streamflow.steps.data.ragged_rows import find_ragged_rows
 
 # Blanks, and characters of no width, at either end of a text.
 INVISIBLE_ENDS = r"^[\s\u200b-\u200d\u2060\ufeff]|[\s\u200b-\u200d\u2060\ufeff]$"
@@ -100,7 +101,7 @@ def read_drop(
                 spool = _open_spool(space, closing)
                 spools[table] = spool
                 keys[table], table_violations = _read_table(
-                    path, table, catalog, spool, event_rows, progress, cell_count=len(header)
+                    path, table, catalog, spool, event_rows, progress, header=header
                 )
             violations += table_violations
     key_violations = check_keys_across_files({**earlier_keys, **keys}, catalog)
@@ -134,13 +135,9 @@ def _read_table(
     event_rows: EventRows,
     progress: Progress,
     *,
-    cell_count: int,
+    header: Sequence[str],
 ) -> tuple[pl.DataFrame, Sequence[DropViolation]]:
-    """Spool the typed rows of a file; return its keys with row numbers, and its violations.
-
-    Args:
-        cell_count: the number of cells in the header.
-    """
+    """Spool the typed rows of a file; return its keys with row numbers, and its violations."""
     ragged: dict[int, int] = {}  # row number -> its number of cells, where that is not the header's
     keys, violations = _spool_rows(path, table, catalog, spool, event_rows, progress, ragged)
     has_one_row_per_key = table not in catalog.events
@@ -150,8 +147,11 @@ def _read_table(
     if has_one_row_per_key:
         violations += find_repeated_keys(keys, key=catalog.entity.key, table=table)
     violations = _name_by_headers(violations, catalog)
-    # Without a single good row, the file as a whole is unusable.
-    violations += _ragged_violations(table, cell_count, ragged, fatal=keys.is_empty())
+    ragged_rows = find_ragged_rows(path, table, catalog, header, ragged)
+    if keys.is_empty():
+        # Without a single good row, the file as a whole is unusable.
+        ragged_rows = [replace(violation, fatal=True) for violation in ragged_rows]
+    violations += ragged_rows
     return keys, sorted(violations, key=_file_order)
 
 
@@ -207,28 +207,6 @@ def _name_by_headers(
             header = headers[violation.table][violation.column]
             renamed.append(replace(violation, column=header))
     return renamed
-
-
-def _ragged_violations(
-    table: str,
-    cell_count: int,
-    ragged: Mapping[int, int],
-    *,
-    fatal: bool,
-) -> list[DropViolation]:
-    """Return a violation for each row that has not `cell_count` cells."""
-    expected = count_of(cell_count, "cell")
-    return [
-        DropViolation(
-            table=table,
-            column=None,
-            row=row,
-            expected=expected,
-            got=f"{count}",
-            fatal=fatal,
-        )
-        for row, count in ragged.items()
-    ]
 
 
 def _file_order(violation: DropViolation) -> tuple[int, str]:

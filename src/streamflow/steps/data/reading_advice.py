@@ -9,7 +9,7 @@ from typing import get_args
 
 import polars as pl
 
-from streamflow.catalog import Catalog, FileFormat, kind_of
+from streamflow.catalog import STRICT_CSV, Catalog, FileFormat, kind_of
 from streamflow.catalog.file_format import Separator
 from streamflow.core.data.contract import HEADER_ROW, DropViolation, find_header_violations
 from streamflow.core.data.reading_advice import Changes, advise_format, write_changes
@@ -35,8 +35,18 @@ def find_header_reading(path: Path, table: str, catalog: Catalog) -> Changes | N
             cells = _read_rows(path, table, catalog, changed_format, range(SAMPLE_ROWS))
             columns = catalog.file_columns(table)
             more_changes, _ = advise_format(cells, columns, changed_format, kind_of(path.name))
-            return {**changes, **more_changes}
+            return _keep_declared_ignore({**changes, **more_changes}, table, catalog)
     return None
+
+
+def _keep_declared_ignore(changes: Changes, table: str, catalog: Catalog) -> Changes:
+    """Leave out of `ignore` what needs no declaration: the columns of tables with the same file."""
+    if "ignore" not in changes:
+        return changes
+    declared = catalog.files.get(table, STRICT_CSV).ignore
+    neighbours = set(catalog.file_format(table).ignore) - set(declared)
+    ignored = tuple(header for header in changes["ignore"] if header not in neighbours)
+    return {**changes, "ignore": ignored}
 
 
 def _propose_header_changes(path: Path, declared: FileFormat) -> Iterator[Changes]:
@@ -92,7 +102,10 @@ def _advise_table(
     is_fatal = any(violation.fatal for violation in violations)
     if is_fatal:
         extra = _find_extra_columns(path, table, catalog, violations)
-        return {"ignore": (*catalog.file_format(table).ignore, *extra)} if extra else {}
+        if not extra:
+            return {}
+        changes = {"ignore": (*catalog.file_format(table).ignore, *extra)}
+        return _keep_declared_ignore(changes, table, catalog)
     bad_rows = [
         violation.row
         for violation in violations

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from streamflow.catalog import Catalog, Entity, FileFormat, kind_of
-from streamflow.catalog.file_kinds import FileKind
-from streamflow.core.data.cell_forms import canonical_cell
-from streamflow.core.data.contract import value_expression
+from streamflow.catalog import Catalog
 from streamflow.core.data.counts import count_of
 from streamflow.core.data.rejects import Reject, find_rejected_keys, list_rejects
 from streamflow.files import table_files
@@ -37,8 +34,11 @@ def find_rejects(platform: Platform, folder: Path, drop: CheckedDrop) -> list[Re
         raise make_violation_error(folder, catalog, violations)
     row_rejects = list_rejects(violations, keys, key=catalog.entity.key)
     key_count = max(len(rows) for table, rows in keys.items() if table not in catalog.events)
-    keyless_count = sum(reject.key is None for reject in row_rejects)
-    rejected_count = len(find_rejected_keys(violations)) + keyless_count
+    # Two tables may read one file: its row is one row.
+    keyless_rows = {
+        (catalog.file(reject.table), reject.row) for reject in row_rejects if reject.key is None
+    }
+    rejected_count = len(find_rejected_keys(violations)) + len(keyless_rows)
     share = rejected_count / key_count
     if share > max_share:
         note = (
@@ -66,19 +66,15 @@ def describe_rejects(
         table_rejects = [reject for reject in row_rejects if reject.table == table]
         row_numbers = {reject.row for reject in table_rejects}
         records = table_files.read_records(path, row_numbers, file_format)
-        kind = kind_of(path.name)
         for reject in table_rejects:
             record = records[reject.row]
             cells = _name_cells(catalog, table, header, record.cells)
-            key = reject.key
-            if key is None:
-                key = _read_key(catalog.entity, cells, file_format, kind)
             rejected_rows.append(
                 RejectedRow(
                     table_name=table,
                     file=catalog.file(table),
                     line=record.line,
-                    key=None if key is None else str(key),
+                    key=None if reject.key is None else str(reject.key),
                     reason=_explain_reject(reject, description_of[reject.cause]),
                     cells=json.dumps(cells, ensure_ascii=False),
                 )
@@ -99,19 +95,6 @@ def _name_cells(
     names = {header: name for name, header in catalog.headers(table).items()}
     pairs = zip(header, cells, strict=False)
     return {names[header]: cell for header, cell in pairs if header in names}
-
-
-def _read_key(
-    entity: Entity, cells: Mapping[str, str], file_format: FileFormat, kind: FileKind
-) -> str | int | None:
-    """Return the key that a row with too few or too many cells would have; None: it has none.
-
-    The cell can be written differently, as ` U1 ` or `007`. `forget` has to find the row, too.
-    """
-    cell = pl.lit(cells.get(entity.key, ""))
-    text = canonical_cell(cell, entity.type, file_format, kind)
-    key: str | int | None = pl.select(value_expression(text, entity.type)).item()
-    return key
 
 
 def _explain_reject(reject: Reject, cause_description: str) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 from streamflow.catalog import FileFormat, kind_of
 from streamflow.catalog.file_format import BLANKS
 from streamflow.catalog.file_kinds import PARQUET
+from streamflow.column import MAX_HEADER
+from streamflow.core.data.contract import quote_cell
 from streamflow.core.data.counts import count_of
 from streamflow.core.onboarding.problems import Problem
 from streamflow.files import parquet_files
@@ -42,7 +44,7 @@ def guess_header(path: Path, header: list[str], source: SourceFormat) -> Problem
     if unnamed:
         reason = f"{count_of(unnamed, 'column has', 'columns have')} no header"
         source.declare(reason + _explain_no_name(bare_header), ignore=("",))
-    return _find_repeated_names(path, bare_header)
+    return _find_repeated_names(path, bare_header) or _find_impossible_names(path, bare_header)
 
 
 def leave_types_out(path: Path, header: list[str], source: SourceFormat) -> Problem | None:
@@ -86,3 +88,22 @@ def _find_repeated_names(path: Path, header: list[str]) -> Problem | None:
     if not lines:
         return None
     return Problem(lines=tuple(lines), remedy="Give each column its own name")
+
+
+def _find_impossible_names(path: Path, header: list[str]) -> Problem | None:
+    """Find the names that no catalog can have as a header, such as the text of a whole question."""
+    lines = []
+    for position, name in enumerate(header, 1):
+        if len(name) > MAX_HEADER:
+            problem = f"is longer than {MAX_HEADER} characters"
+        elif "\0" in name:
+            problem = "holds a NUL"
+        else:
+            continue
+        lines.append(f"{path.name}: the header of column {position} {problem}: {quote_cell(name)}")
+    if not lines:
+        return None
+    return Problem(
+        lines=tuple(lines),
+        remedy="Give each of these columns a shorter, plain name",
+    )

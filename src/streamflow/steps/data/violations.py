@@ -52,7 +52,8 @@ def make_violation_error(
     note: str = "",
 ) -> ContractViolation:
     """Return the error that lists the violations; `note` is one more line of its message."""
-    lines = describe_violations(folder, catalog, violations)
+    # Two tables may read one file, and find the same in it.
+    lines = list(dict.fromkeys(describe_violations(folder, catalog, violations)))
     listed = lines[:MAX_LISTED]
     if len(lines) > MAX_LISTED:
         listed.append(f"… and {len(lines) - MAX_LISTED} more")

@@ -42,4 +42,6 @@ def test_a_promise_names_every_limit() -> None:
     text = Column(type="string", max_length=8)
     assert describe_promise(text) == "at most 8 characters"
     assert describe_promise(Column(type="float", min=0.5)) == "at least 0.5"
+    large = Column(type="int", min=-1234567, max=999_999_999)
+    assert describe_promise(large) == "at least -1234567, at most 999999999"
     assert describe_promise(Column(type="bool")) == ""

@@ -57,6 +57,7 @@ def test_good_rows_are_typed_to_the_last_bit() -> None:
         ("active", "yes"), ("active", "1"), ("active", "TRUE"), ("active", "true"),
         ("plan", "c"), ("plan", None),
         ("since", "31-01-2024"), ("since", "2024-31-01"), ("since", "2024-02-30"),
+        ("since", "0000-01-01"), ("since", "2023-02-29"),
         ("user_id", "12345678901"), ("user_id", None), ("plan", "a\0"),
     ],
 )  # fmt: skip

@@ -406,3 +406,24 @@ def test_a_profile_counts_over_all_rows() -> None:
     assert [(p.rows, p.can_be_key) for p in found] == [(5000, True), (5000, False)]
     assert isinstance(found[1], ColumnProfile)
     assert math.isclose(found[1].high or 0, 2499.5)
+
+
+@pytest.mark.parametrize(
+    ("cells", "blanks"),
+    [
+        (["a", "b", " ", "a", " ", "b"], [(" ", 2, 2)]),
+        (["a", "b", "a", "b", "\t", " "], [("\t", 1, 4), (" ", 1, 5)]),
+        # Before the first text, a blank cell is of no kind yet.
+        ([" ", None, "NA", "a", " ", "b"], [(" ", 2, 0)]),
+        (["1", "2", " ", "a", "b", " "], [(" ", 2, 2)]),
+        # Of many texts the blank ones are not counted.
+        ([" ", *map("text {}".format, range(300)), " "], []),
+    ],
+)
+def test_a_blank_text_is_named_by_its_row(
+    cells: Cells, blanks: Sequence[tuple[str, int, int]]
+) -> None:
+    (profile,) = profiled("t.csv", c=cells).columns
+    assert profile.kind == "string"
+    assert [(cell.value, cell.count, cell.row) for cell in profile.odd] == blanks
+    assert profile.odd_cells == sum(count for _, count, _ in blanks)

@@ -10,7 +10,7 @@ import yaml
 from support.telco import write_telco
 
 from streamflow.catalog import Catalog, load_catalog, parse_catalog
-from streamflow.core.data.catalog_definitions import catalog_to_values
+from streamflow.core.data.catalog_definitions import catalog_from_values, catalog_to_values
 from streamflow.core.onboarding.contract_export import catalog_to_contract
 from streamflow.core.onboarding.contract_import import contract_to_values
 from streamflow.errors import CatalogInvalid, StreamflowError
@@ -231,6 +231,54 @@ def test_a_physical_name_that_is_no_file_is_noted(tmp_path: Path) -> None:
     receipt = import_contract(file, tmp_path / "catalog.toml", label=("customers", "gone"))
     assert "physicalName is not kept: customers" in receipt.notes
     assert load_catalog(tmp_path / "catalog.toml").file("customers") == "customers.csv"
+
+
+@pytest.mark.parametrize(
+    ("logical_type", "valid_values"),
+    [
+        ("integer", "[1, 2, 3]"),
+        ("number", "[0.5]"),
+        ("boolean", "[true, false]"),
+        ("string", "[1]"),
+    ],
+)
+def test_valid_values_that_are_no_texts_are_noted(
+    tmp_path: Path, logical_type: str, valid_values: str
+) -> None:
+    text = FOREIGN.replace("name: country\n    logicalType: string", "name: country")
+    text = text.replace("name: country", f"name: country\n    logicalType: {logical_type}")
+    text = text.replace("    logicalTypeOptions: {pattern: '^..$'}\n", "")
+    file = tmp_path / "shop.yaml"
+    file.write_text(text.replace("[DE, FR]", valid_values), encoding="utf-8")
+    receipt = import_contract(file, tmp_path / "catalog.toml", label=("customers", "gone"))
+    assert "quality rule invalidValues is not kept: customers.country" in receipt.notes
+    column = load_catalog(tmp_path / "catalog.toml").columns("customers")["country"]
+    assert column.categories is None
+
+
+def test_what_a_catalog_cannot_say_of_the_key_is_noted() -> None:
+    contract = yaml.safe_load(FOREIGN)
+    key = contract["schema"][0]["properties"][0]
+    key |= {"description": "x", "logicalTypeOptions": {"minimum": 1, "maxLength": 9}, "quality": []}
+    notes = contract_to_values(contract, label=("customers", "gone")).notes
+    assert [note for note in notes if note.endswith(": customers.id")] == [
+        "description is not kept: customers.id",
+        "minimum is not kept: customers.id",
+        "quality is not kept: customers.id",
+    ]
+
+
+def test_the_table_of_the_label_replaces_no_other_table() -> None:
+    contract = yaml.safe_load(FOREIGN)
+    key = {"name": "id", "logicalType": "integer", "required": True}
+    other = {"name": "customers_label", "properties": [key, {"name": "on", "logicalType": "date"}]}
+    contract["schema"].append(other)
+    catalog = catalog_from_values(contract_to_values(contract, label=("customers", "gone")).values)
+    assert list(catalog.columns("customers_label")) == ["id", "on"]
+    assert (catalog.label.table, catalog.file(catalog.label.table)) == (
+        "customers_label_2",
+        "customers.csv",
+    )
 
 
 BOMB = "a: &a [1, 2]\nb: [*a, *a]\n"

@@ -14,6 +14,7 @@ from support.draws import FEATURES, MONEY, POLICY, SURVEY, draw, judged
 
 from streamflow.core.promotion.gate import (
     METRICS,
+    MetricComparison,
     VersionAnswers,
     _Scorer,
     compare_metrics,
@@ -99,6 +100,17 @@ def test_a_version_that_knows_more_is_promoted() -> None:
             )
         )
     assert sum(passed for passed, _ in verdicts) >= 3
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"), [(0.95, " 95% interval"), (0.975, " 97.5% "), (0.999, " 99.9% ")]
+)
+def test_the_evidence_names_the_confidence_as_it_is(confidence: float, words: str) -> None:
+    result = MetricComparison(
+        metric="auc", champion=0.7, challenger=0.8, difference=0.1, low=0.05, high=0.15
+    )
+    policy = replace(POLICY, metric="auc", confidence=confidence)
+    assert words in judge_comparison((result,), policy).evidence
 
 
 def test_the_reference_rule_takes_the_place_of_nobody_and_of_nan() -> None:

@@ -170,4 +170,5 @@ def test_what_would_change_that_no_offer_pays_is_said() -> None:
     assert "kept_value=20, offer_cost=20 and offer_success=0.3" in remark(kept_value=20)
     assert "a lower offer_cost would change it" in remark(kept_value=20)
     assert "within offer_budget=5" in remark(offer_budget=5)
+    assert "within offer_budget=1234567.89" in remark(offer_budget=1234567.89)
     assert "or a larger offer_budget would change it" in remark(offer_budget=5)

@@ -103,3 +103,11 @@ def test_more_columns_than_all_triples_still_show_a_rule_that_a_pair_begins() ->
     separation = dict.fromkeys(frame.columns, 0.5) | {"f03": 0.75, "f17": 0.75, "f25": 0.75}
     (finding,) = find_deciding_sets(frame, label, separation)
     assert finding.subject == "f03, f17, f25"
+
+
+@pytest.mark.parametrize("type_name", [pl.Float64, pl.Int64, pl.Boolean, pl.String])
+def test_a_column_without_any_value_is_no_leak(type_name: type[pl.DataType]) -> None:
+    frame, label = clean(1)
+    empty = pl.Series("empty", [None] * len(frame), dtype=type_name)
+    assert [str(finding) for finding in warnings(frame.with_columns(empty), label)] == []
+    assert list(find_pure_ranges(empty.cast(pl.Float64), label)) == []
