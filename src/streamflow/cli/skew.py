@@ -49,12 +49,11 @@ def skew(
 ) -> None:
     """Compare logged answers with offline feature values.
 
-    The command computes the values of each answer again from the frozen rows, for the instant of
-    the answer. They must be equal bit for bit; if not, it names the cause:
+    It computes the values of each answer again from the frozen rows. They must be equal bit for bit.
 
-    stale: the API used an old value, although a newer drop was already frozen. late: a correction
-    arrived after the answer. type: the same value in a different type or precision. code: a
-    different code computed it.
+    If not, it names the cause. stale: the API used an old value, although a newer drop was already
+    frozen. late: a correction arrived after the answer. type: the same value in a different type or
+    precision. code: a different code computed it.
 
     Exit code 1: a value or a probability differs.
 
