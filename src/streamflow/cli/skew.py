@@ -49,7 +49,7 @@ def skew(
 ) -> None:
     """Compare logged answers with offline feature values.
 
-    It computes the values of each answer again from the frozen rows. They must be equal bit for bit.
+    It computes the values of each answer again from frozen rows. They must be equal bit for bit.
 
     If not, it names the cause. stale: the API used an old value, although a newer drop was already
     frozen. late: a correction arrived after the answer. type: the same value in a different type or
