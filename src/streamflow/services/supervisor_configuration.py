@@ -95,7 +95,7 @@ def _program_section(program: Program, stack: Stack) -> str:
     """Return the section of one service."""
     port = stack.ports[program.name]
     arguments = program.arguments.format(host=stack.host, port=port).split()
-    command = shlex.join(watched_command([sys.executable, *arguments], pipe=0))
+    command = shlex.join(watched_command([sys.executable, "-P", *arguments], pipe=0))
     variables = {}
     if stack.prefect_url:
         variables["PREFECT_API_URL"] = stack.prefect_url
