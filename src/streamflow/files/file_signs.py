@@ -33,14 +33,7 @@ def _describe_archive(path: Path, section: str, sample: bytes) -> str:
     """Return what file of a different kind the bytes begin."""
     stem = path.name.split(".")[0]
     if sample.startswith(b"PK\x03\x04"):
-        try:
-            with ZipFile(path) as archive:
-                is_excel = any(name.startswith("xl/") for name in archive.namelist())
-        except ZIP_ERRORS:
-            return "an Excel file or a zip archive, and it is damaged (fetch it again)"
-        if is_excel:
-            return f"an Excel file ({_name_file(section, f'{stem}.xlsx')})"
-        return "a zip archive (unpack it)"
+        return _describe_zip(path, section)
     if sample.startswith(b"\x1f\x8b"):
         return f"a file compressed by gzip ({_name_file(section, f'{stem}.csv.gz')})"
     if sample.startswith(b"PAR1"):
@@ -48,6 +41,19 @@ def _describe_archive(path: Path, section: str, sample: bytes) -> str:
     if sample.startswith(OLD_EXCEL):
         return "an old Excel file, or one with a password (save it as .xlsx without a password)"
     return ""
+
+
+def _describe_zip(path: Path, section: str) -> str:
+    """Return what an archive is: Excel's files are archives, too."""
+    try:
+        with ZipFile(path) as archive:
+            is_excel = any(name.startswith("xl/") for name in archive.namelist())
+    except ZIP_ERRORS:
+        return "an Excel file or a zip archive, and it is damaged (fetch it again)"
+    if is_excel:
+        stem = path.name.split(".")[0]
+        return f"an Excel file ({_name_file(section, f'{stem}.xlsx')})"
+    return "a zip archive (unpack it)"
 
 
 def _name_file(section: str, name: str) -> str:
