@@ -34,9 +34,9 @@ def write_cells(values: pl.Series, file_format: FileFormat) -> pl.Series:
         written: pl.Expr = pl.when(cell).then(true).when(~cell).then(false)
     elif isinstance(dtype, pl.Datetime):
         most_units = MOST_UNITS[dtype.time_unit]
-        written = _write_known(cell, most_units, lambda known: _write_instants(known, dtype))
+        written = _write_known(cell, most_units, lambda dates: _write_instants(dates, dtype))
     elif dtype == pl.Date:
-        written = _write_known(cell, MOST_DAYS, lambda known: known.dt.to_string("%Y-%m-%d"))
+        written = _write_known(cell, MOST_DAYS, lambda dates: dates.dt.to_string("%Y-%m-%d"))
     elif dtype.is_float() or dtype.is_decimal():
         number = cell.cast(pl.String)
         written = number.str.replace(".", file_format.decimal, literal=True)
