@@ -141,21 +141,6 @@ class Encoder:
             column += 1
 
 
-def fill_empty_columns(matrix: Matrix) -> Matrix:
-    """Return a matrix (n, width), n > 0, with zeros in the columns that have no value at all.
-
-    >>> fill_empty_columns(np.array([[np.nan, np.nan], [np.nan, 2.0]])).tolist()
-    [[0.0, nan], [0.0, 2.0]]
-    """
-    candidates = np.flatnonzero(np.isnan(matrix[0]))
-    empty = [column for column in candidates if np.isnan(matrix[:, column]).all()]
-    if not empty:
-        return matrix
-    filled = matrix.copy(order="K")
-    filled[:, empty] = 0.0
-    return filled
-
-
 def _to_category(value: Value) -> Category:
     """Return a value in the type of the categories: text as text, all other types as float.
 

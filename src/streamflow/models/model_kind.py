@@ -95,8 +95,6 @@ class ModelKind:
         create: returns these steps, not fitted.
         leaf_sizes: the candidates of the leaf size; with more than one it is chosen in training.
         is_candidate: whether `auto` tries the kind.
-        fills_empty_columns: whether a column without any value is fitted as zeros, because the
-            estimator fails at it. It splits no constant, so the column plays no part either way.
         threaded_step: the step that is fitted with several threads; empty for none.
         needs_values: whether the estimator refuses a column without any value. Such a column is
             then learned from as zeros, in which no tree finds a split.
@@ -126,7 +124,6 @@ class ModelKind:
     create: Callable[[FitOptions], list[tuple[str, Any]]]
     leaf_sizes: tuple[int, ...] = (1,)
     is_candidate: bool = True
-    fills_empty_columns: bool = False
     threaded_step: str = ""
     needs_values: bool = False
     code: ModuleType

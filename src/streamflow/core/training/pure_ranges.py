@@ -46,8 +46,6 @@ negative; all 101 rows from 299 to 399 are positive
     has_value = column.is_not_null().to_numpy()
     filled = column.filter(pl.Series(has_value))
     numbers = filled.cast(pl.Float64).fill_nan(None)
-    if filled.is_empty():
-        return
     values, index = np.unique(numbers.to_numpy(), return_inverse=True)
     value_count = len(values)
     row_sums = np.bincount(index, minlength=value_count)

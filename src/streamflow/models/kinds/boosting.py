@@ -141,7 +141,6 @@ KIND = ModelKind(
     needs_values=True,
     create=_create,
     leaf_sizes=tuple(SHAPES),
-    fills_empty_columns=True,
     code=boosted_trees,
     required_packages=("treelite",),
     tolerance=1e-12,

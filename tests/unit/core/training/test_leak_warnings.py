@@ -10,11 +10,7 @@ from support.leaks import LEAKS, clean, plant, warnings
 from streamflow.core.statistics.metrics import auc
 from streamflow.core.training.column_honesty import cross_rates, group_rows, is_first_half
 from streamflow.core.training.deciding_sets import find_deciding_sets, measure_cells
-from streamflow.core.training.leak_warnings import (
-    find_dominant_columns,
-    find_leak_warnings,
-    find_outcome_names,
-)
+from streamflow.core.training.leak_warnings import find_dominant_columns, find_outcome_names
 from streamflow.core.training.pure_ranges import find_pure_ranges
 
 
@@ -73,13 +69,6 @@ def test_the_middle_of_a_number_is_a_range_too_and_nulls_are_left_out() -> None:
     label = draw & ~score.is_between(20, 40).fill_null(False).to_numpy()
     (finding,) = find_pure_ranges(score, label)
     assert "rows from 20 to 40 are negative" in finding.words
-
-
-def test_a_column_without_a_value_has_no_range() -> None:
-    label = np.arange(400) % 3 == 0
-    empty = pl.Series("hours", [None] * len(label), dtype=pl.Float64)
-    assert list(find_pure_ranges(empty, label)) == []
-    assert list(find_leak_warnings(empty.to_frame(), label)) == []
 
 
 def test_a_strong_column_among_strong_ones_is_not_dominant() -> None:
