@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -134,3 +135,14 @@ def test_the_schema_version_is_that_of_the_newest_script() -> None:
 )
 def test_a_module_stays_small(module: Path) -> None:
     assert len(module.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_no_process_of_ours_imports_from_the_current_folder() -> None:
+    starts = re.compile(r"\[?\(?sys\.executable, +(?:\*\w+|\"(?!-P\"|-I\")[^\"]+\").*")
+    found = [
+        f"{path.name}: {line}"
+        for path in (ROOT / "src").rglob("*.py")
+        for line in starts.findall(path.read_text(encoding="utf-8"))
+    ]
+    # Its current folder is made for it.
+    assert found == ['runtime.py: [sys.executable, "-m", *arguments],']

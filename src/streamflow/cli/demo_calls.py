@@ -61,7 +61,7 @@ def call_api(platform: Platform, call: Invocation, key: str) -> list[ApiCall]:
     port = free_port()
     log = platform.home / "logs" / "api.log"
     base = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streamflow", *call.flag_arguments()]
+    command = [sys.executable, "-P", "-m", "streamflow", *call.flag_arguments()]
     command += ["serve", "--port", str(port)]
     environment = {**inherited_environment(), **API_SETTINGS}
     entity = platform.catalog.entity

@@ -118,7 +118,7 @@ def _follow_schedule(
     from streamflow.steps.data.inbox import list_inbox
 
     log = platform.home / "logs" / "inbox.log"
-    command = [sys.executable, "-m", "streamflow", *call.flag_arguments(), "worker"]
+    command = [sys.executable, "-P", "-m", "streamflow", *call.flag_arguments(), "worker"]
     environment = {**inherited_environment(), "STREAMFLOW_INBOX_EVERY": str(interval_s)}
     printed_at: dict[str, datetime] = {}
     with running(command, environment=environment, log=log) as child:

@@ -27,7 +27,7 @@ from streamflow.settings import inherited_environment, load_settings
 from streamflow.steps.lineage.observer import StepReporter
 
 END_WAIT_S = 5.0
-COMMAND = (sys.executable, "-m", "streamflow.console.job_process")
+COMMAND = (sys.executable, "-P", "-m", "streamflow.console.job_process")
 
 
 class ChildProcesses:

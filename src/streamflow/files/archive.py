@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Generic, Protocol, TypeVar
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from streamflow.core.versions.manifest import Member
 from streamflow.errors import BackupDamaged
@@ -23,6 +22,7 @@ from streamflow.files.archive_limits import check_sizes, read_bounded, read_text
 from streamflow.files.disk_space import naming_full_disk
 from streamflow.files.partial_files import open_partial, sync_folder
 from streamflow.files.text_files import refuse_existing
+from streamflow.files.zip_errors import ZIP_ERRORS
 
 CHUNK = 1 << 20  # bytes read at a time
 
@@ -180,7 +180,7 @@ def open_for_reading(path: Path, kind: ArchiveKind[M]) -> Iterator[ArchiveReader
             f"{path}: {exc.strerror}",
             remedy=f"Name a file that '{kind.command}' wrote.",
         ) from exc
-    except BadZipFile as exc:
+    except ZIP_ERRORS as exc:
         raise BackupDamaged(f"{path}: {exc}") from exc
     article = "an" if kind.noun[0] in "aeiou" else "a"
     with archive:
@@ -204,7 +204,7 @@ def _name_damage(name: str, missing: str) -> Iterator[None]:
         yield
     except KeyError as exc:
         raise BackupDamaged(f"{name} is missing: {missing}") from exc
-    except (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as exc:
+    except ZIP_ERRORS as exc:
         raise BackupDamaged(f"{name}: {exc}") from exc
 
 

@@ -20,6 +20,8 @@ MAX_MESSAGE = 300  # characters of a mistake: it may quote a value of any length
 # Without this, YAML makes a date of a text such as 2024-01-31, which the schema refuses.
 TIMESTAMP_TAG = "tag:yaml.org,2002:timestamp"
 REMEDY = "Correct the contract and run the command again."
+# What PyYAML raises for a value that is not of its type, such as a number of 5,000 digits.
+VALUE_ERRORS = (ValueError, LookupError, TypeError, AttributeError)
 
 
 # mypy cannot check the base class, because PyYAML is untyped to us.
@@ -40,6 +42,15 @@ class _PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
             mark = self.peek_event().start_mark
             raise yaml.YAMLError(f"line {mark.line + 1}: references (*name) are not read")
         return super().compose_node(parent, index)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """Read a value. Name the line of one that is not of its type."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except VALUE_ERRORS as exc:
+            line = node.start_mark.line + 1
+            type_name = node.tag.rpartition(":")[2]
+            raise yaml.YAMLError(f"line {line}: it has no {type_name} that can be read") from exc
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Refuse a name that is no text or comes twice: the former value would be lost."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 import warnings
-import zlib
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import polars as pl
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from streamflow.catalog.file_format import FileFormat
 from streamflow.errors import ContractViolation
 from streamflow.files.csv_files import HEADER_ROW, Record, trim_header
+from streamflow.files.zip_errors import ZIP_ERRORS
 
 MAX_UNPACKED_BYTES = 512 << 20
 MAX_ROWS = 1_048_576  # Excel's own limit
@@ -36,18 +36,7 @@ LONGEST_TAG = 64  # bytes that two chunks share, so that no formula's tag is cut
 SheetRows = Generator[tuple[int, list[str | None]], None, None]
 
 # What openpyxl and the libraries below it raise for a file that is damaged.
-LIBRARY_ERRORS = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    OSError,
-    EOFError,
-    SyntaxError,
-    NotImplementedError,
-    BadZipFile,
-    zlib.error,
-)
+LIBRARY_ERRORS = (*ZIP_ERRORS, TypeError, LookupError, AttributeError, SyntaxError)
 
 
 def find_problem(path: Path, file_format: FileFormat) -> str:
@@ -70,7 +59,7 @@ def find_archive_problem(path: Path) -> str:
     try:
         with ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
-    except (BadZipFile, OSError):
+    except ZIP_ERRORS:
         return "a file that is not Excel's .xlsx, or is damaged, or has a password"
     if size > MAX_UNPACKED_BYTES:
         limit = MAX_UNPACKED_BYTES >> 20

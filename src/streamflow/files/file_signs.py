@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from zipfile import ZipFile, is_zipfile
+from zipfile import ZipFile
 
 from streamflow.catalog import Catalog, FileFormat, kind_of
 from streamflow.catalog.file_kinds import COMPRESSED_CSV
+from streamflow.files.zip_errors import ZIP_ERRORS
 
 SAMPLE_BYTES = 4096
 NUL_SHARE = 0.3  # of UTF-16 in a Latin alphabet, every second byte is NUL
@@ -31,12 +32,8 @@ def describe_signs(path: Path, table: str, catalog: Catalog) -> str:
 def _describe_archive(path: Path, section: str, sample: bytes) -> str:
     """Return what file of a different kind the bytes begin."""
     stem = path.name.split(".")[0]
-    if sample.startswith(b"PK\x03\x04") and is_zipfile(path):
-        with ZipFile(path) as archive:
-            is_excel = any(name.startswith("xl/") for name in archive.namelist())
-        if is_excel:
-            return f"an Excel file ({_name_file(section, f'{stem}.xlsx')})"
-        return "a zip archive (unpack it)"
+    if sample.startswith(b"PK\x03\x04"):
+        return _describe_zip(path, section)
     if sample.startswith(b"\x1f\x8b"):
         return f"a file compressed by gzip ({_name_file(section, f'{stem}.csv.gz')})"
     if sample.startswith(b"PAR1"):
@@ -44,6 +41,19 @@ def _describe_archive(path: Path, section: str, sample: bytes) -> str:
     if sample.startswith(OLD_EXCEL):
         return "an old Excel file, or one with a password (save it as .xlsx without a password)"
     return ""
+
+
+def _describe_zip(path: Path, section: str) -> str:
+    """Return what an archive is: Excel's files are archives, too."""
+    try:
+        with ZipFile(path) as archive:
+            is_excel = any(name.startswith("xl/") for name in archive.namelist())
+    except ZIP_ERRORS:
+        return "an Excel file or a zip archive, and it is damaged (fetch it again)"
+    if is_excel:
+        stem = path.name.split(".")[0]
+        return f"an Excel file ({_name_file(section, f'{stem}.xlsx')})"
+    return "a zip archive (unpack it)"
 
 
 def _name_file(section: str, name: str) -> str:

@@ -42,7 +42,7 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
         StreamflowError: The ending is unknown, or the file cannot be written.
     """
     require_known_ending(path)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with _replacing(path, partial):
         if path.suffix == ".parquet":
             frame.write_parquet(partial)

@@ -116,7 +116,7 @@ def _naming_damage(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, OSError) as exc:
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError) as exc:
         raise ContractViolation(
             f"{path}: the file cannot be read as Parquet: {_first_line(exc)}",
             remedy="write the file again and run 'streamflow ingest' again.",
@@ -147,7 +147,9 @@ def _has_text(arrow_type: Any) -> bool:
         types.is_integer,
         types.is_float32,
         types.is_float64,
-        types.is_decimal,
+        types.is_decimal32,
+        types.is_decimal64,
+        types.is_decimal128,
         types.is_date,
         types.is_timestamp,
         types.is_null,

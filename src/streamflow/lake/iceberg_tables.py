@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from streamflow.errors import SnapshotDamaged
 from streamflow.lake.revision_name import MAIN, StoredRevision
 from streamflow.lake.row_groups import BATCH_ROWS, RowGroup
-from streamflow.lake.snapshot_files import list_files, list_row_groups
-from streamflow.lake.translated_errors import translate_errors
+from streamflow.lake.snapshot_files import list_files, list_row_groups, use_safe_decoder
+from streamflow.lake.translated_errors import refuse_damaged_metadata, translate_errors
 
 if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
@@ -61,6 +61,7 @@ class Lake:
     def _catalog(self) -> SqlCatalog:
         from pyiceberg.catalog.sql import SqlCatalog
 
+        use_safe_decoder()
         # PyIceberg warns at each commit that it deletes old metadata files.
         logging.getLogger("pyiceberg").setLevel(logging.ERROR)
         properties = {**self.file_options, "uri": self.catalog_url, "init_catalog_tables": "false"}
@@ -137,7 +138,8 @@ class Lake:
         from pyiceberg.exceptions import NoSuchTableError
 
         try:
-            self._tables[table] = self._catalog.load_table((NAMESPACE, table))
+            with refuse_damaged_metadata(f"the table {table} of the lake"):
+                self._tables[table] = self._catalog.load_table((NAMESPACE, table))
         except NoSuchTableError as exc:
             raise SnapshotDamaged(f"the lake has no table {table}", state="") from exc
         return self._tables[table]
@@ -212,6 +214,6 @@ class Lake:
     ) -> Iterator[T]:
         for name in self._catalog.list_tables(NAMESPACE):
             with translate_errors(f"the table {name[-1]} of the lake"):
-                table = self._catalog.load_table(name)
+                table = self._load_table(name[-1])
                 result = work(table, snapshots.get(name[-1], {}))
             yield result

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from streamflow.errors import SnapshotDamaged
 from streamflow.lake.row_groups import RowGroup
+from streamflow.lake.translated_errors import refuse_damaged_metadata
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
 
 
 def list_files(table: Table, snapshot_id: int) -> list[str]:
@@ -35,10 +37,35 @@ def _list_data_files(table: Table, snapshot_id: int) -> list[DataFile]:
         raise SnapshotDamaged(
             f"{table.location()}: the lake has no snapshot {snapshot_id}", state=""
         )
-    files = []
-    for manifest in snapshot.manifests(table.io):
-        files += [entry.data_file for entry in manifest.fetch_manifest_entry(table.io)]
-    return sorted(files, key=_file_number)
+    with refuse_damaged_metadata(f"{table.location()}: a manifest of the snapshot {snapshot_id}"):
+        files = []
+        for manifest in snapshot.manifests(table.io):
+            files += [entry.data_file for entry in manifest.fetch_manifest_entry(table.io)]
+        _require_count(snapshot, len(files))
+        return sorted(files, key=_file_number)
+
+
+def _require_count(snapshot: Snapshot, count: int) -> None:
+    """Raise ValueError if a snapshot has a different number of files than its summary says.
+
+    Of a file that is cut off, PyIceberg says that it has no more entries.
+    """
+    summary = snapshot.summary
+    expected_count = summary.get("total-data-files") if summary else None
+    if expected_count is not None and int(expected_count) != count:
+        raise ValueError(f"it names {count} files and not {expected_count}")
+
+
+def use_safe_decoder() -> None:
+    """Let PyIceberg read metadata with its decoder in Python.
+
+    Its faster one, in C, reads beyond the end of a damaged file, which can end the process.
+    PyIceberg has no public place for this. Our manifests name a file or two.
+    """
+    from pyiceberg.avro import file as avro_file
+    from pyiceberg.avro.decoder import StreamingBinaryDecoder
+
+    avro_file.new_decoder = StreamingBinaryDecoder  # type: ignore[assignment,attr-defined]
 
 
 def _file_number(file: DataFile) -> int:

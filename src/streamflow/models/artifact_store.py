@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamflow.errors import ArtifactUntrusted
+from streamflow.models.mlflow_client import STORE_REMEDY, is_store_error
 
 
 def fetch(tracking_uri: str, folder: Path, *, failure: str, **artifact: str) -> Path:
@@ -30,6 +31,10 @@ def fetch(tracking_uri: str, folder: Path, *, failure: str, **artifact: str) -> 
         )
     except (MlflowException, OSError) as exc:
         raise ArtifactUntrusted(f"{failure}: {exc}") from exc
+    except Exception as exc:
+        if not is_store_error(exc):
+            raise
+        raise ArtifactUntrusted(f"{failure}: {exc}", remedy=STORE_REMEDY) from exc
     return Path(path)
 
 

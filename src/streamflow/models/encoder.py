@@ -105,7 +105,7 @@ class Encoder:
             if isinstance(target, int):
                 encoded_row[target] = np.nan if value is None else value
                 continue
-            column = target.get(None if isinstance(value, float) and isnan(value) else value)
+            column = target.get(_to_category(value))
             if column is not None:
                 encoded_row[column] = 1.0
 
@@ -139,6 +139,17 @@ class Encoder:
         for name in self._numbers:
             encoded[:, column] = frame[name].cast(pl.Float64).to_numpy()
             column += 1
+
+
+def _to_category(value: Value) -> Category:
+    """Return a value in the type of the categories: text as text, all other types as float.
+
+    NaN becomes None. Not every large integer is a float, so the integer itself may be no category.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    number = float(value)
+    return None if isnan(number) else number
 
 
 def _make_comparable(values: pl.Series, categories: tuple[Category, ...]) -> pl.Series:

@@ -46,13 +46,7 @@ def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | N
     keep_private(artifact_root)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        location = f"{artifact_root.rstrip('/')}/{name}" if artifact_root else None
-        with suppress(MlflowException):  # a concurrent run has created it a moment ago
-            client.create_experiment(
-                name,
-                artifact_location=location,
-                tags={KIND_TAG: MODEL_TRAINING},
-            )
+        _create_experiment(client, name, artifact_root)
         experiment = client.get_experiment_by_name(name)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise StreamflowError(
@@ -66,6 +60,18 @@ def ensure_experiment(client: MlflowClient, name: str, *, artifact_root: str | N
         with suppress(MlflowException):
             client.set_experiment_tag(experiment_id, KIND_TAG, MODEL_TRAINING)
     return experiment_id
+
+
+def _create_experiment(client: MlflowClient, name: str, artifact_root: str | None) -> None:
+    """Create an experiment, unless a concurrent run has created it a moment ago."""
+    from mlflow.exceptions import MlflowException
+
+    location = f"{artifact_root.rstrip('/')}/{name}" if artifact_root else None
+    try:
+        client.create_experiment(name, artifact_location=location, tags={KIND_TAG: MODEL_TRAINING})
+    except MlflowException as exc:
+        if exc.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def keep_private(artifact_root: str | None) -> None:

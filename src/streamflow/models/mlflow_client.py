@@ -21,6 +21,12 @@ from streamflow.errors import (
 DATABASE_SCHEMES = ("postgresql", "sqlite", "mysql", "mssql")
 # With MLflow's growing pauses, five attempts take 2.6 seconds.
 CONNECTION_ATTEMPTS = 5
+# The libraries with which MLflow reaches S3, Google's and Azure's stores.
+STORE_LIBRARIES = ("boto3.", "botocore.", "google.api_core.", "google.auth.", "azure.")
+STORE_REMEDY = (
+    "Check the setting 'artifact_root' and the variables of the store, such as AWS_*. Then run the"
+    " command again."
+)
 # The modules of MLflow that hold connections to a database. The class has the same name in both.
 STORE_MODULES = (
     "mlflow.store.tracking.sqlalchemy_store",
@@ -47,6 +53,10 @@ def translate_mlflow_errors() -> Iterator[None]:
     except MlflowException as exc:
         raise _translate(exc) from exc
     except Exception as exc:
+        if is_store_error(exc):
+            raise StreamflowError(
+                f"MLflow's artifact store: {exc}", state="", remedy=STORE_REMEDY
+            ) from exc
         # This error is SQLAlchemy's. We compare its name, because only the package `database` may
         # import drivers.
         if type(exc).__name__ != "OperationalError":
@@ -54,6 +64,15 @@ def translate_mlflow_errors() -> Iterator[None]:
         raise DatabaseUnavailable(
             f"MLflow's store cannot be reached: {str(exc).splitlines()[0]}"
         ) from exc
+
+
+def is_store_error(error: Exception) -> bool:
+    """Return whether an error is of the library with which MLflow reaches an object store.
+
+    MLflow does not translate all of them. The library is only there where it is used.
+    """
+    modules = (base.__module__ for base in type(error).__mro__)
+    return any(module.startswith(STORE_LIBRARIES) for module in modules)
 
 
 def _translate(error: Exception) -> StreamflowError:

@@ -232,8 +232,9 @@ def _log_candidate(
     ]
     metrics.append(Metric("mean_auc", candidate.auc, logged_ms, 0))
     metrics.append(Metric("mean_brier", candidate.brier, logged_ms, 0))
-    client.log_batch(run_id, metrics, [Param("model", candidate.kind)])
-    client.set_terminated(run_id, "FINISHED")
+    with _marking_failure(client, run_id):
+        client.log_batch(run_id, metrics, [Param("model", candidate.kind)])
+        client.set_terminated(run_id, "FINISHED")
 
 
 @contextmanager
@@ -253,10 +254,20 @@ def _open_run(
         run_name=run_name,
         tags={MODEL_TAG: name, **tags},
     ).info.run_id
+    with _marking_failure(client, run_id):
+        try:
+            yield run_id
+        except BaseException:
+            for version in client.search_model_versions(f"run_id = '{run_id}'"):
+                client.delete_model_version(version.name, version.version)
+            raise
+
+
+@contextmanager
+def _marking_failure(client: MlflowClient, run_id: str) -> Iterator[None]:
+    """Mark a run FAILED or KILLED if the block fails. `prune` does not touch a run in progress."""
     try:
-        yield run_id
+        yield
     except BaseException as exc:
-        for version in client.search_model_versions(f"run_id = '{run_id}'"):
-            client.delete_model_version(version.name, version.version)
         client.set_terminated(run_id, "FAILED" if isinstance(exc, Exception) else "KILLED")
         raise

@@ -41,7 +41,8 @@ class TrialProcess:
         # A pipe that nobody reads would stop a trial that prints much.
         self._printed = TemporaryFile()  # noqa: SIM115  # `close` closes it
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "streamflow.models.version_trial"],
+            # -P: no module of the current folder is imported in the place of one of ours.
+            [sys.executable, "-P", "-m", "streamflow.models.version_trial"],
             stdin=subprocess.PIPE,
             stdout=self._printed,
             stderr=subprocess.STDOUT,

@@ -43,25 +43,33 @@ def parse_day(value: Day) -> datetime:
     raise mistake
 
 
-def parse_instant(value: str | datetime | None) -> datetime | None:
-    """Return an instant; one without a time zone is UTC.
+def parse_instant(value: str | date | None) -> datetime | None:
+    """Return an instant; one without a time zone is UTC, and a date is its beginning.
 
-    >>> parse_instant("2024-03-01T12:00").isoformat()
-    '2024-03-01T12:00:00+00:00'
+    >>> parse_instant("2024-03-01T12:00").isoformat(), parse_instant(date(2024, 3, 1)).isoformat()
+    ('2024-03-01T12:00:00+00:00', '2024-03-01T00:00:00+00:00')
 
     Raises:
         ValueError: it is no instant.
     """
+    if value is None:
+        return None
+    mistake = ValueError(
+        f"known_at: expected an instant such as '2024-03-01T12:00:00Z', got {value!r}"
+    )
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise ValueError(
-                f"known_at: expected an instant such as '2024-03-01T12:00:00Z', got {value!r}"
-            ) from None
-    if value is None or value.tzinfo:
-        return value
-    return value.replace(tzinfo=UTC)
+            raise mistake from None
+    # pandas has a datetime that is no instant, and does not equal itself.
+    if not isinstance(value, date) or value != value:  # noqa: PLR0124
+        raise mistake
+    if not isinstance(value, datetime):
+        return instant_of_day(value)
+    # A timestamp of pandas becomes a plain one.
+    instant = datetime.combine(value.date(), value.timetz())
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def parse_path(value: str | Path | None) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,7 @@ class DataSteps(OpenInstallation):
         as_of: Day,
         *,
         label_lead: int = 0,
-        known_at: str | datetime | None = None,
+        known_at: str | date | None = None,
         months: int = 1,
     ) -> TrainingSet:
         """Build a training set; its `frame` has key, features and label. Nothing is written.
@@ -103,7 +103,7 @@ class DataSteps(OpenInstallation):
         as_of: Day,
         *,
         label_lead: int = 0,
-        known_at: str | datetime | None = None,
+        known_at: str | date | None = None,
         months: int = 1,
     ) -> HonestyReport:
         """Check a training set for leaks: see `training_set`. Nothing is written."""

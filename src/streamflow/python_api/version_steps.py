@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from streamflow.python_api.arguments import Day, parse_day, parse_instant
@@ -29,7 +29,7 @@ class VersionSteps(OpenInstallation):
         as_of: Day,
         *,
         label_lead: int = 0,
-        known_at: str | datetime | None = None,
+        known_at: str | date | None = None,
         full: bool = False,
         months: int = 1,
         **settings: Any,

@@ -119,7 +119,7 @@ def find_server_address(home: Path) -> str:
 def _server_command(port: int) -> list[str]:
     """Build the command line of a Prefect server without a user interface."""
     address = ["--host", "127.0.0.1", "--port", str(port)]
-    return [sys.executable, "-m", "prefect", "server", "start", *address, "--no-ui"]
+    return [sys.executable, "-P", "-m", "prefect", "server", "start", *address, "--no-ui"]
 
 
 def running_server(home: Path) -> str:

@@ -64,7 +64,7 @@ def _supervisor_command(home: Path, stack: Stack) -> list[str]:
     """Write the configuration, and build the command line of supervisord."""
     (home / "logs").mkdir(exist_ok=True)
     configuration = write_configuration(home, stack)
-    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
+    return [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(configuration)]
 
 
 class Supervisor:

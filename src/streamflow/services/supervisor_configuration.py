@@ -95,8 +95,9 @@ def _program_section(program: Program, stack: Stack) -> str:
     """Return the section of one service."""
     port = stack.ports[program.name]
     arguments = program.arguments.format(host=stack.host, port=port).split()
-    command = shlex.join(watched_command([sys.executable, *arguments], pipe=0))
-    variables = {}
+    command = shlex.join(watched_command([sys.executable, "-P", *arguments], pipe=0))
+    # Vendors start Python, too: see -P.
+    variables = {"PYTHONSAFEPATH": "1"}
     if stack.prefect_url:
         variables["PREFECT_API_URL"] = stack.prefect_url
     if "mlflow" in stack.ports:

@@ -66,6 +66,17 @@ def test_a_version_that_answers_as_recorded_passes(
     assert load_agreeing(folder, digests, version_name=NAME).threshold == 0.5
 
 
+def test_no_module_of_the_current_folder_is_imported(
+    version: tuple[Path, Mapping[VersionFile, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "queue.py").write_text("raise SystemExit('a script of somebody')\n")
+    monkeypatch.chdir(tmp_path)
+    folder, digests = version
+    TrialProcess().try_version(folder, digests, version_name=NAME)
+
+
 def test_a_trial_that_gets_no_version_ends_with_the_process_that_started_it() -> None:
     code = (
         "from streamflow.models.trial_process import TrialProcess\n"

@@ -46,8 +46,18 @@ def test_an_instant_without_a_zone_is_utc() -> None:
     assert parse_instant("2024-01-31T00:00:00Z") == JANUARY
     assert parse_instant(datetime(2024, 1, 31)) == JANUARY
     assert parse_instant(None) is None
-    with pytest.raises(ValueError, match="expected an instant"):
-        parse_instant("noon")
+
+
+@pytest.mark.parametrize("instant", ["2024-01-31", date(2024, 1, 31), pd.Timestamp("2024-01-31")])
+def test_an_instant_may_be_a_day_and_is_a_plain_datetime(instant: str | date) -> None:
+    assert parse_instant(instant) == JANUARY
+    assert type(parse_instant(instant)) is datetime
+
+
+@pytest.mark.parametrize("instant", ["noon", "", 20240131, 1.5, pd.NaT])
+def test_nothing_else_is_an_instant(instant: str) -> None:
+    with pytest.raises(ValueError, match="expected an instant such as '2024-03-01T12:00:00Z'"):
+        parse_instant(instant)
 
 
 def test_frames_of_pandas_and_polars_are_equal() -> None:

@@ -5,6 +5,7 @@ For each feature it holds the mean, or the share of each category. It holds no k
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import isnan
@@ -100,9 +101,12 @@ def _summarize(values: pl.Series, *, categorical: bool) -> FeatureSummary:
     null_share = without_nan.null_count() / rows
     present = without_nan.drop_nulls()
     if categorical:
-        counts = present.value_counts().iter_rows()
-        shares = {_category_name(value): count / rows for value, count in counts}
-        return FeatureSummary(mean=None, null=null_share, shares=dict(sorted(shares.items())))
+        # Several large integers can have the same float.
+        counts: Counter[str] = Counter()
+        for value, count in present.value_counts().iter_rows():
+            counts[_category_name(value)] += count
+        shares = {name: counts[name] / rows for name in sorted(counts)}
+        return FeatureSummary(mean=None, null=null_share, shares=shares)
     if len(present) == 0:
         return FeatureSummary(mean=None, null=null_share, shares={})
     mean = float(present.cast(pl.Float64).to_numpy().mean())
