@@ -40,10 +40,11 @@ class _ConnectionPool:
         return self.database.adbc_clone()
 
     def close(self) -> None:
-        for adbc_connection in self.idle_connections:
-            adbc_connection.close()
-        if self.database is not None:
-            self.database.close()
+        with ExitStack() as closing:  # closes all of them, even if one cannot be closed
+            if self.database is not None:
+                closing.callback(self.database.close)
+            for adbc_connection in self.idle_connections:
+                closing.callback(adbc_connection.close)
 
 
 _pools: dict[str, _ConnectionPool] = {}  # URI of each address whose connections are kept
@@ -101,11 +102,10 @@ def open_cursor(address: Address) -> Iterator[Any]:
         DatabaseUnavailable: the server cannot be reached.
     """
     with ExitStack() as closing:
-        adbc_connection = _take_idle_connection(address)
-        if adbc_connection is None:
-            adbc_connection = _open_connection(address)
+        idle_connection = _take_idle_connection(address)
+        adbc_connection = closing.enter_context(idle_connection or _open_connection(address))
+        if idle_connection is None:
             adbc_connection.adbc_connection.set_autocommit(True)
-        closing.enter_context(adbc_connection)
         with adbc_connection.cursor() as cursor:
             yield cursor
         pool = _pools.get(address.uri())

@@ -23,8 +23,8 @@ from streamflow.steps.serving.answers import AnswerRule
 from streamflow.steps.serving.score_task import ScoreTask
 
 INSTANT_TYPE = pl.Datetime("us", "UTC")
-# Each task starts with some work that does not depend on its rows, so that tasks must not be small.
-# Spark divides by a hash, so that tasks differ, and gives a worker at most 10,000 rows at a time.
+# Each task starts with some work that does not depend on its rows, so it needs many of them. Spark
+# divides by a hash, so the tasks differ in size; it gives a worker at most 10,000 rows at a time.
 ROWS_PER_TASK = 5_000
 # What a worker returns of each row. An instant is a whole number of microseconds.
 ANSWER_COLUMNS = {
